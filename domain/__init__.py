@@ -1,0 +1,1 @@
+"""The rules of the messaging model. Imports nothing of ours; knows no transports, HTTP, drivers or SQL."""

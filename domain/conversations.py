@@ -1,0 +1,354 @@
+"""Single conversations and groups: who may make, change, join, leave and end them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from domain.errors import Forbidden, InvalidState, InvalidValue, MemberNotFound, NotAMember
+from domain.events import (
+    ConversationCreated,
+    ConversationDeleted,
+    ConversationUpdated,
+    Event,
+    MemberRemoved,
+    MembersAdded,
+    MemberUpdated,
+    RoleChanged,
+)
+from domain.model import (
+    Conversation,
+    ConversationKind,
+    ConversationStatus,
+    ConversationView,
+    Member,
+    MemberStatus,
+    MemberView,
+    Profile,
+    Role,
+)
+from domain.ports import Audience, Bus, Clock, ConversationEdit, ConversationStore
+from domain.profiles import Profiles
+from domain.rosters import Rosters
+
+MAX_NAME_CHARS: Final = 100
+MAX_DESCRIPTION_CHARS: Final = 2000
+MIN_MEMBERS: Final = 2
+MAX_MEMBERS: Final = 1000
+DEFAULT_MAX_MEMBERS: Final = 500
+GROUP_FIELDS: Final = frozenset(
+    {
+        "name",
+        "description",
+        "avatar",
+        "max_members",
+        "allow_invite",
+        "allow_member_modify",
+        "is_public",
+        "history_visible",
+        "watermark_text",
+    }
+)
+
+
+class Conversations:
+    def __init__(
+        self, *, store: ConversationStore, profiles: Profiles, rosters: Rosters, bus: Bus, clock: Clock
+    ) -> None:
+        self._store = store
+        self._profiles = profiles
+        self._rosters = rosters
+        self._bus = bus
+        self._clock = clock
+
+    async def open_single(self, creator: Profile, other_id: int) -> Conversation:
+        """The single conversation of two users, made if there is none. InvalidValue with oneself, UserNotFound."""
+        if other_id == creator.id:
+            raise InvalidValue("target_user_id", "a conversation with oneself is not possible")
+        await self._profiles.get(other_id)
+        conversation, created = await self._store.create_single(creator.id, other_id, self._clock.now_ms())
+        if created:
+            participants = (creator.id, other_id)
+            self._publish(conversation.id, ConversationCreated(conversation, creator, participants), participants)
+        return conversation
+
+    async def create_group(
+        self,
+        creator: Profile,
+        member_ids: Sequence[int],
+        *,
+        name: str,
+        description: str | None = None,
+        avatar: str | None = None,
+        max_members: int = DEFAULT_MAX_MEMBERS,
+        allow_invite: bool = True,
+        allow_member_modify: bool = False,
+        is_public: bool = True,
+        history_visible: bool = True,
+    ) -> Conversation:
+        """A group with its creator as owner. InvalidValue: a field, an unknown member, more than `max_members`."""
+        check_group_fields(name=name, description=description, max_members=max_members)
+        others = [user_id for user_id in dict.fromkeys(member_ids) if user_id != creator.id]
+        if len(others) + 1 > max_members:
+            raise InvalidValue("member_ids", f"more than the {max_members} members that the group may have")
+        await self._check_known(others)
+        now_ms = self._clock.now_ms()
+        participants = (creator.id, *others)
+        conversation = await self._store.create_group(
+            Conversation(
+                id=0,
+                kind=ConversationKind.GROUP,
+                name=name,
+                description=description,
+                avatar=avatar,
+                creator_id=creator.id,
+                max_members=max_members,
+                allow_invite=allow_invite,
+                allow_member_modify=allow_member_modify,
+                is_public=is_public,
+                history_visible=history_visible,
+                member_count=len(participants),
+                created_at_ms=now_ms,
+                updated_at_ms=now_ms,
+            ),
+            others,
+            lambda made: ConversationCreated(made, creator, participants),
+        )
+        self._publish(conversation.id, ConversationCreated(conversation, creator, participants), participants)
+        return conversation
+
+    async def _check_known(self, user_ids: Sequence[int]) -> None:
+        known = await self._profiles.get_many(user_ids)
+        unknown = [user_id for user_id in user_ids if user_id not in known]
+        if unknown:
+            raise InvalidValue("user_ids", f"unknown users: {', '.join(map(str, unknown[:10]))}")
+
+    async def get(self, user_id: int, conversation_id: int) -> Conversation:
+        """ConversationNotFound, NotAMember."""
+        roster = await self._rosters.get(conversation_id)
+        roster.seat(user_id)
+        conversation = await self._store.get(conversation_id)
+        return conversation or roster.conversation
+
+    async def list_for(self, user_id: int, *, offset: int = 0, limit: int = 20) -> tuple[list[ConversationView], int]:
+        """The user's conversations, newest message first, and how many there are."""
+        return await self._store.list_for(user_id, offset=offset, limit=limit)
+
+    async def members(self, user_id: int, conversation_id: int) -> list[MemberView]:
+        """ConversationNotFound, NotAMember."""
+        (await self._rosters.get(conversation_id)).seat(user_id)
+        return await self._store.members(conversation_id)
+
+    async def update(self, operator: Profile, conversation_id: int, **fields: Any) -> Conversation:
+        """Changes a group's information: owner and admins, members only while `allow_member_modify`.
+
+        ConversationNotFound, NotAMember, Forbidden, InvalidState (not a group), InvalidValue."""
+        unknown = fields.keys() - GROUP_FIELDS
+        if unknown:
+            raise InvalidValue(min(unknown), "cannot be changed")
+        now_ms = self._clock.now_ms()
+        async with self._store.edit(conversation_id) as edit:
+            actor = await _actor(edit, operator.id)
+            _require_group(edit.conversation)
+            if actor.role is Role.MEMBER and not edit.conversation.allow_member_modify:
+                raise Forbidden("only the owner and admins may change this group")
+            check_group_fields(**fields)
+            if fields.get("max_members", MAX_MEMBERS) < edit.conversation.member_count:
+                raise InvalidValue("max_members", "the group has more members than that")
+            changed = tuple(name for name, value in fields.items() if getattr(edit.conversation, name) != value)
+            if not changed:
+                return edit.conversation
+            conversation = await edit.set(**{name: fields[name] for name in changed}, updated_at_ms=now_ms)
+            participants = await edit.member_ids()
+            event = ConversationUpdated(conversation, operator.id, changed, participants, now_ms)
+            await edit.record(event)
+        self._publish(conversation_id, event, participants)
+        return conversation
+
+    async def delete(self, operator: Profile, conversation_id: int) -> None:
+        """Dissolves a group (its owner) or hides a single conversation, and what it held, from the one who asks.
+
+        ConversationNotFound, NotAMember, Forbidden."""
+        now_ms = self._clock.now_ms()
+        async with self._store.edit(conversation_id) as edit:
+            actor = await _actor(edit, operator.id)
+            kind = edit.conversation.kind
+            if kind is ConversationKind.SINGLE:
+                audience: tuple[int, ...] = (operator.id,)
+                last_seq = edit.conversation.last_seq
+                await edit.set_member(
+                    operator.id,
+                    is_hidden=True,
+                    visible_after_seq=last_seq,
+                    read_seq=last_seq,
+                    updated_at_ms=now_ms,
+                )
+            else:
+                if actor.role is not Role.OWNER:
+                    raise Forbidden("only the owner may dissolve a group")
+                audience = await edit.member_ids()
+                await edit.set(status=ConversationStatus.DISSOLVED, updated_at_ms=now_ms)
+            participants = await edit.member_ids()
+            event = ConversationDeleted(conversation_id, kind, operator.id, participants, now_ms)
+            await edit.record(event, only_for=operator.id if kind is ConversationKind.SINGLE else None)
+        self._publish(conversation_id, event, audience)
+
+    async def add_members(
+        self, operator: Profile, conversation_id: int, user_ids: Sequence[int], role: Role = Role.MEMBER
+    ) -> Conversation:
+        """Adds the users that are not in yet: owner and admins always, members only while `allow_invite`; somebody else than
+        a plain member only by the owner. ConversationNotFound, NotAMember, Forbidden, InvalidState, InvalidValue: then
+        nobody was added."""
+        if role is Role.OWNER:
+            raise InvalidValue("role", "a group has one owner; transfer it instead")
+        wanted = list(dict.fromkeys(user_ids))
+        now_ms = self._clock.now_ms()
+        async with self._store.edit(conversation_id) as edit:
+            actor = await _actor(edit, operator.id)
+            _require_group(edit.conversation)
+            if actor.role is Role.MEMBER and not edit.conversation.allow_invite:
+                raise Forbidden("only the owner and admins may add members to this group")
+            if role is Role.ADMIN and actor.role is not Role.OWNER:
+                raise Forbidden("only the owner may appoint admins")
+            await self._check_known(wanted)
+            present = set(await edit.member_ids())
+            added = [user_id for user_id in wanted if user_id not in present]
+            if not added:
+                return edit.conversation
+            if len(present) + len(added) > edit.conversation.max_members:
+                raise InvalidValue("user_ids", f"more than the {edit.conversation.max_members} members allowed")
+            visible_after_seq = 0 if edit.conversation.history_visible else edit.conversation.last_seq
+            await edit.add(added, role, now_ms, visible_after_seq)
+            conversation = edit.conversation
+            participants = await edit.member_ids()
+            profiles = await self._profiles.get_many(added)
+            newcomers = tuple(profiles[user_id] for user_id in added)
+            event = MembersAdded(conversation, operator.id, newcomers, participants, now_ms)
+            await edit.record(event)
+        self._publish(conversation_id, event, participants)
+        return conversation
+
+    async def remove_member(self, operator: Profile, conversation_id: int, user_id: int) -> Conversation:
+        """Removes somebody, or leaves. The owner may remove anyone, an admin only members; the owner leaves only after a
+        transfer. ConversationNotFound, NotAMember, MemberNotFound, Forbidden, InvalidState."""
+        now_ms = self._clock.now_ms()
+        async with self._store.edit(conversation_id) as edit:
+            actor = await _actor(edit, operator.id)
+            _require_group(edit.conversation)
+            target = await edit.member(user_id)
+            if target is None:
+                raise MemberNotFound
+            leaves = user_id == operator.id
+            if leaves and actor.role is Role.OWNER:
+                raise InvalidState("the owner transfers the group before leaving, or dissolves it")
+            if not leaves:
+                _require_rank(actor, target)
+            status = MemberStatus.LEFT if leaves else MemberStatus.REMOVED
+            before = await edit.member_ids()
+            await edit.set_member(user_id, status=status, role=Role.MEMBER, muted_until_ms=None, updated_at_ms=now_ms)
+            participants = await edit.member_ids()
+            event = MemberRemoved(conversation_id, operator.id, user_id, status, participants, now_ms)
+            await edit.record(event)
+            conversation = edit.conversation
+        self._publish(conversation_id, event, before)
+        return conversation
+
+    async def update_member(
+        self,
+        operator: Profile,
+        conversation_id: int,
+        user_id: int,
+        *,
+        role: Role | None = None,
+        nickname: str | None = None,
+        muted_until_ms: int | None = None,
+    ) -> None:
+        """Changes role (owner only; `owner` transfers the group), nickname (one's own, or by owner and admins over lower
+        ranks), mute (0 ends it; like removing). All or nothing.
+
+        ConversationNotFound, NotAMember, MemberNotFound, Forbidden, InvalidState, InvalidValue."""
+        if nickname is not None and len(nickname) > MAX_NAME_CHARS:
+            raise InvalidValue("nickname", f"at most {MAX_NAME_CHARS} characters")
+        now_ms = self._clock.now_ms()
+        events: list[Event] = []
+        async with self._store.edit(conversation_id) as edit:
+            actor = await _actor(edit, operator.id)
+            _require_group(edit.conversation)
+            target = await edit.member(user_id)
+            if target is None:
+                raise MemberNotFound
+            if nickname is not None and user_id != operator.id:
+                _require_rank(actor, target)
+            if muted_until_ms is not None:
+                _require_rank(actor, target)
+            if role is not None and role is not target.role:
+                events += await _change_role(edit, actor, target, role, now_ms)
+            if nickname is not None or muted_until_ms is not None:
+                fields: dict[str, Any] = {"updated_at_ms": now_ms}
+                if nickname is not None:
+                    fields["nickname"] = nickname or None
+                if muted_until_ms is not None:
+                    fields["muted_until_ms"] = muted_until_ms if muted_until_ms > now_ms else None
+                member = await edit.set_member(user_id, **fields)
+                events.append(
+                    MemberUpdated(conversation_id, operator.id, user_id, member.nickname, member.muted_until_ms, now_ms)
+                )
+            participants = await edit.member_ids()
+            for event in events:
+                await edit.record(event)
+        for event in events:
+            self._publish(conversation_id, event, participants)
+
+    def _publish(self, conversation_id: int, event: Event, user_ids: Sequence[int]) -> None:
+        self._bus.publish(event, Audience(user_ids, conversation_id))
+
+
+async def _change_role(edit: ConversationEdit, actor: Member, target: Member, role: Role, now_ms: int) -> list[Event]:
+    if actor.role is not Role.OWNER:
+        raise Forbidden("only the owner may change roles")
+    if target.user_id == actor.user_id:
+        raise InvalidState("the owner gives the group away by making somebody else the owner")
+    participants = await edit.member_ids()
+    conversation_id = edit.conversation.id
+    await edit.set_member(target.user_id, role=role, updated_at_ms=now_ms)
+    events: list[Event] = [
+        RoleChanged(conversation_id, actor.user_id, target.user_id, target.role, role, participants, now_ms)
+    ]
+    if role is Role.OWNER:
+        await edit.set_member(actor.user_id, role=Role.ADMIN, updated_at_ms=now_ms)
+        events.append(
+            RoleChanged(conversation_id, actor.user_id, actor.user_id, Role.OWNER, Role.ADMIN, participants, now_ms)
+        )
+    return events
+
+
+async def _actor(edit: ConversationEdit, user_id: int) -> Member:
+    member = await edit.member(user_id)
+    if member is None:
+        raise NotAMember
+    return member
+
+
+def _require_group(conversation: Conversation) -> None:
+    if conversation.kind is not ConversationKind.GROUP:
+        raise InvalidState("a single conversation has its two members and no settings")
+
+
+def _require_rank(actor: Member, target: Member) -> None:
+    """The owner stands over all others, an admin over members."""
+    if target.user_id != actor.user_id and (
+        actor.role is Role.OWNER or (actor.role is Role.ADMIN and target.role is Role.MEMBER)
+    ):
+        return
+    raise Forbidden("the owner may do this to anyone, an admin to members only")
+
+
+def check_group_fields(**fields: Any) -> None:
+    """InvalidValue for the first field out of its limits (im API 3.2). A name may not be empty; None leaves it out."""
+    name = fields.get("name")
+    if "name" in fields and (name is None or not 0 < len(name.strip()) <= MAX_NAME_CHARS or len(name) > MAX_NAME_CHARS):
+        raise InvalidValue("name", f"1 to {MAX_NAME_CHARS} characters")
+    for field, limit in (("description", MAX_DESCRIPTION_CHARS), ("avatar", 500), ("watermark_text", 200)):
+        value = fields.get(field)
+        if value is not None and len(value) > limit:
+            raise InvalidValue(field, f"at most {limit} characters")
+    if not MIN_MEMBERS <= fields.get("max_members", MIN_MEMBERS) <= MAX_MEMBERS:
+        raise InvalidValue("max_members", f"from {MIN_MEMBERS} to {MAX_MEMBERS}")

@@ -1,0 +1,380 @@
+"""Sending, changing and reading messages: the rules, for every dialect and transport."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from domain.answer import answer
+from domain.errors import (
+    DomainError,
+    Forbidden,
+    InvalidState,
+    InvalidValue,
+    MessageNotFound,
+    RecallWindowOver,
+    UnsupportedType,
+)
+from domain.events import (
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessagePinned,
+    MessageRecalled,
+    MessageSent,
+    ReceiptMarked,
+    Typing,
+)
+from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Receipt, Role
+from domain.ports import (
+    AppendDone,
+    Appended,
+    Audience,
+    Bus,
+    Clock,
+    Mark,
+    Marked,
+    MarkLog,
+    MessageLog,
+    MessageStore,
+)
+from domain.rosters import Roster, Rosters, Seat
+
+MAX_CLIENT_MSG_ID_CHARS: Final = 64
+RECEIPTS_PUSHED_UP_TO_MEMBERS: Final = 100
+"""In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members would cost
+n² deliveries a message. Receipts are stored and can be asked for all the same."""
+
+
+class MessageLimits(msgspec.Struct, frozen=True):
+    max_content_chars: int = 5000
+    recall_window_s: int = 120
+
+
+class Messages:
+    def __init__(
+        self,
+        *,
+        log: MessageLog,
+        marks: MarkLog,
+        store: MessageStore,
+        rosters: Rosters,
+        bus: Bus,
+        clock: Clock,
+        limits: MessageLimits,
+    ) -> None:
+        self._log = log
+        self._marks = marks
+        self._store = store
+        self._rosters = rosters
+        self._bus = bus
+        self._clock = clock
+        self._limits = limits
+
+    def submit(self, sender: Profile, draft: Draft, done: AppendDone, origin: object | None = None) -> None:
+        """Sends a message. The hot path: synchronous, no task.
+
+        `done` is called once, with the committed message or the reason of the refusal; the fan-out comes after it. Drafts
+        for one conversation are appended in the order in which they were submitted. `origin` is the session that sent it,
+        which is left out of the fan-out.
+        """
+        roster = self._rosters.peek(draft.conversation_id)
+        if roster is not None:
+            self._append(roster, sender, draft, done, origin)
+        else:
+            self._rosters.when_loaded(
+                draft.conversation_id, lambda outcome: self._append(outcome, sender, draft, done, origin)
+            )
+
+    async def send(self, sender: Profile, draft: Draft) -> Appended:
+        """`submit` for those who wait. Raises what `submit` would answer."""
+        return await answer(lambda done: self.submit(sender, draft, done))
+
+    def _append(
+        self, roster: Roster | DomainError, sender: Profile, draft: Draft, done: AppendDone, origin: object | None
+    ) -> None:
+        try:
+            if isinstance(roster, DomainError):
+                raise roster
+            seat = roster.speaking_seat(sender.id, self._clock.now_ms())
+            self._check(draft)
+        except DomainError as error:
+            done(error)
+            return
+        if draft.reply_to_id is not None and seat.visible_after_seq:
+            draft = msgspec.structs.replace(draft, visible_after_seq=seat.visible_after_seq)
+
+        def committed(outcome: Appended | DomainError) -> None:
+            done(outcome)
+            if isinstance(outcome, Appended) and not outcome.duplicate:
+                self._announce(draft.conversation_id, MessageSent(outcome.message, sender), origin)
+
+        self._log.append(draft, committed)
+
+    def _check(self, draft: Draft) -> None:
+        """InvalidValue, UnsupportedType."""
+        if draft.client_msg_id is not None and not 0 < len(draft.client_msg_id) <= MAX_CLIENT_MSG_ID_CHARS:
+            raise InvalidValue("client_msg_id", f"1 to {MAX_CLIENT_MSG_ID_CHARS} characters")
+        if len(draft.content) > self._limits.max_content_chars:
+            raise InvalidValue("content", f"at most {self._limits.max_content_chars} characters")
+        if draft.kind is MessageKind.TEXT:
+            if not draft.content:
+                raise InvalidValue("content", "must not be empty")
+        elif draft.kind is MessageKind.LOCATION:
+            if not isinstance(draft.attachment, Location):
+                raise InvalidValue("latitude", "a location needs latitude and longitude")
+            check_location(draft.attachment)
+        else:
+            raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent this way")
+
+    def _announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
+        """Publishes to the members as they are now; to nobody if the conversation is gone."""
+
+        def publish(roster: Roster | DomainError) -> None:
+            if isinstance(roster, Roster):
+                self._bus.publish(event, roster.audience, origin)
+
+        self._rosters.when_loaded(conversation_id, publish)
+
+    async def visible(self, user_id: int, message_id: int) -> Message:
+        """A message that the user may read. MessageNotFound, NotAMember."""
+        message = await self._store.get(message_id)
+        if message is None:
+            raise MessageNotFound
+        await self._seat_for(user_id, message)
+        return message
+
+    async def _seat_for(self, user_id: int, message: Message) -> tuple[Roster, Seat]:
+        roster = await self._rosters.get(message.conversation_id)
+        seat = roster.seat(user_id)
+        if message.seq <= seat.visible_after_seq:
+            raise MessageNotFound
+        return roster, seat
+
+    async def edit(self, editor: Profile, message_id: int, content: str) -> Message:
+        """Replaces the text of one's own message. MessageNotFound, NotAMember, Forbidden, InvalidState, InvalidValue."""
+        if not 0 < len(content) <= self._limits.max_content_chars:
+            raise InvalidValue("content", f"1 to {self._limits.max_content_chars} characters")
+        async with self._store.edit(message_id) as edit:
+            await self._seat_for(editor.id, edit.message)
+            if edit.message.sender_id != editor.id:
+                raise Forbidden("only the sender may edit a message")
+            if edit.message.is_gone:
+                raise InvalidState("the message was recalled or deleted")
+            if edit.message.kind is not MessageKind.TEXT:
+                raise InvalidState("only text messages can be edited")
+            message = edit.set(
+                lambda new: MessageEdited(new, editor),
+                content=content,
+                state=MessageState.EDITED,
+                updated_at_ms=self._clock.now_ms(),
+            )
+        self._announce(message.conversation_id, MessageEdited(message, editor))
+        return message
+
+    async def recall(self, operator: Profile, message_id: int) -> Message:
+        """Takes a message back for everyone: its sender within the recall window, owner and admins of a group at any time.
+        Recalling what is gone changes nothing. MessageNotFound, NotAMember, Forbidden, RecallWindowOver."""
+        now_ms = self._clock.now_ms()
+
+        def allowed(message: Message, role: Role, is_group: bool) -> None:
+            if is_group and role is not Role.MEMBER:
+                return
+            if message.sender_id != operator.id:
+                raise Forbidden("only its sender, or the owner or an admin of the group, may recall a message")
+            if now_ms - message.created_at_ms > self._limits.recall_window_s * 1000:
+                raise RecallWindowOver
+
+        return await self._remove(
+            operator,
+            message_id,
+            MessageState.RECALLED,
+            allowed,
+            lambda message: MessageRecalled(message, operator.id, now_ms),
+            now_ms,
+        )
+
+    async def delete(self, operator: Profile, message_id: int) -> Message:
+        """Deletes a message for everyone: its sender, owner and admins of a group. MessageNotFound, NotAMember, Forbidden."""
+        now_ms = self._clock.now_ms()
+
+        def allowed(message: Message, role: Role, is_group: bool) -> None:
+            if message.sender_id != operator.id and not (is_group and role is not Role.MEMBER):
+                raise Forbidden("only its sender, or the owner or an admin of the group, may delete a message")
+
+        return await self._remove(
+            operator,
+            message_id,
+            MessageState.DELETED,
+            allowed,
+            lambda message: MessageDeleted(message, operator.id, True, now_ms),
+            now_ms,
+        )
+
+    async def _remove(
+        self,
+        operator: Profile,
+        message_id: int,
+        state: MessageState,
+        allowed: Callable[[Message, Role, bool], None],
+        event: Callable[[Message], Event],
+        now_ms: int,
+    ) -> Message:
+        async with self._store.edit(message_id) as edit:
+            roster, seat = await self._seat_for(operator.id, edit.message)
+            allowed(edit.message, seat.role, roster.is_group)
+            if edit.message.is_gone:
+                return edit.message
+            message = edit.set(event, content="", attachment=None, is_pinned=False, state=state, updated_at_ms=now_ms)
+        self._announce(message.conversation_id, event(message))
+        return message
+
+    async def pin(self, operator: Profile, message_id: int, pinned: bool) -> Message:
+        """Any member may pin. MessageNotFound, NotAMember, InvalidState."""
+        now_ms = self._clock.now_ms()
+
+        def event(message: Message) -> Event:
+            return MessagePinned(message, operator.id, now_ms)
+
+        async with self._store.edit(message_id) as edit:
+            await self._seat_for(operator.id, edit.message)
+            if edit.message.is_gone:
+                raise InvalidState("the message was recalled or deleted")
+            if edit.message.is_pinned == pinned:
+                return edit.message
+            message = edit.set(event, is_pinned=pinned, updated_at_ms=now_ms)
+        self._announce(message.conversation_id, event(message))
+        return message
+
+    async def history(
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        limit: int,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+    ) -> tuple[list[Message], bool]:
+        """Ascending: the newest before `before_seq`, or the oldest after `after_seq`; and whether there are more in that
+        direction. ConversationNotFound, NotAMember."""
+        seat = (await self._rosters.get(conversation_id)).seat(user_id)
+        floor = max(seat.visible_after_seq, after_seq or 0)
+        return await self._store.history(
+            conversation_id, after_seq=floor, before_seq=before_seq, limit=limit, newest=after_seq is None
+        )
+
+    async def history_by_offset(self, user_id: int, conversation_id: int, *, offset: int, limit: int) -> list[Message]:
+        """Ascending, without the first `offset` (im's older list). ConversationNotFound, NotAMember."""
+        seat = (await self._rosters.get(conversation_id)).seat(user_id)
+        return await self._store.history_page(
+            conversation_id, after_seq=seat.visible_after_seq, offset=offset, limit=limit
+        )
+
+    async def place(self, user_id: int, conversation_id: int, message_id: int) -> int:
+        """The seq of the message that a cursor names. InvalidValue if it is none of this conversation."""
+        message = await self._store.get(message_id)
+        if message is None or message.conversation_id != conversation_id:
+            raise InvalidValue("cursor", "names no message of this conversation")
+        return message.seq
+
+    async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
+        """ConversationNotFound, NotAMember."""
+        if conversation_id is not None:
+            (await self._rosters.get(conversation_id)).seat(user_id)
+        return await self._store.unread(user_id, conversation_id)
+
+    async def receipts(self, user_id: int, message_id: int) -> list[Receipt]:
+        """MessageNotFound, NotAMember."""
+        return await self._store.receipts(await self.visible(user_id, message_id))
+
+    def mark_up_to(
+        self,
+        user_id: int,
+        conversation_id: int,
+        read_seq: int,
+        delivered_seq: int,
+        done: Callable[[Marked | DomainError], None],
+        origin: object | None = None,
+    ) -> None:
+        """Moves the cursors forward; `done` as in `submit`."""
+        read = ((1, read_seq),) if read_seq else ()
+        self._mark(Mark(conversation_id, user_id, read, delivered_seq), done, origin)
+
+    async def mark_messages(self, user_id: int, conversation_id: int, message_ids: Sequence[int]) -> Marked:
+        """Reads these messages, and for the count all before them. Ids that are no messages of the conversation, or that
+        the user may not see, are left out. ConversationNotFound, NotAMember."""
+        seat = (await self._rosters.get(conversation_id)).seat(user_id)
+        messages = await self._store.get_many(conversation_id, message_ids)
+        ranges: list[tuple[int, int]] = []
+        for message in messages:
+            if message.seq <= seat.visible_after_seq:
+                continue
+            if ranges and ranges[-1][1] == message.seq - 1:
+                ranges[-1] = (ranges[-1][0], message.seq)
+            else:
+                ranges.append((message.seq, message.seq))
+        mark = Mark(conversation_id, user_id, tuple(ranges))
+        return await answer(lambda done: self._mark(mark, done, None))
+
+    def _mark(self, mark: Mark, done: Callable[[Marked | DomainError], None], origin: object | None) -> None:
+        def with_roster(roster: Roster | DomainError) -> None:
+            try:
+                if isinstance(roster, DomainError):
+                    raise roster
+                roster.seat(mark.user_id)
+            except DomainError as error:
+                done(error)
+                return
+            self._marks.mark(mark, committed)
+
+        def committed(outcome: Marked | DomainError) -> None:
+            done(outcome)
+            if isinstance(outcome, Marked) and (outcome.read_moved or outcome.delivered_moved):
+                self._publish_mark(mark, outcome, origin)
+
+        self._rosters.when_loaded(mark.conversation_id, with_roster)
+
+    def _publish_mark(self, mark: Mark, marked: Marked, origin: object | None) -> None:
+        event = ReceiptMarked(
+            mark.conversation_id,
+            mark.user_id,
+            marked.read_seq if marked.read_moved else 0,
+            marked.delivered_seq if marked.delivered_moved else 0,
+            self._clock.now_ms(),
+        )
+        roster = self._rosters.peek(mark.conversation_id)
+        if roster is not None and len(roster.seats) <= RECEIPTS_PUSHED_UP_TO_MEMBERS:
+            self._bus.publish(event, roster.audience, origin)
+        else:
+            self._bus.publish(event, Audience((mark.user_id,)), origin)
+
+    def typing(
+        self, user_id: int, conversation_id: int, is_typing: bool, done: Callable[[DomainError | None], None]
+    ) -> None:
+        """Tells the other members; never stored. ConversationNotFound, NotAMember, Muted, Blocked go to `done`."""
+
+        def with_roster(roster: Roster | DomainError) -> None:
+            try:
+                if isinstance(roster, DomainError):
+                    raise roster
+                now_ms = self._clock.now_ms()
+                roster.speaking_seat(user_id, now_ms)
+            except DomainError as error:
+                done(error)
+                return
+            audience = msgspec.structs.replace(roster.audience, without=user_id)
+            self._bus.publish(Typing(conversation_id, user_id, is_typing, now_ms), audience)
+            done(None)
+
+        self._rosters.when_loaded(conversation_id, with_roster)
+
+
+def check_location(location: Location) -> None:
+    """InvalidValue unless latitude and longitude are decimal degrees on Earth."""
+    for field, text, limit in (("latitude", location.latitude, 90), ("longitude", location.longitude, 180)):
+        try:
+            degrees = float(text) if text.isascii() and "_" not in text else None
+        except ValueError:
+            degrees = None
+        if degrees is None or not -limit <= degrees <= limit:
+            raise InvalidValue(field, f"must be decimal degrees from -{limit} to {limit}")

@@ -1,0 +1,378 @@
+"""What the domain needs from outside. Each port says what it guarantees; one contract suite per port runs against every
+implementation. Every method may raise `Unavailable` when the backing service cannot be reached.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from domain.errors import DomainError
+from domain.events import Event
+from domain.model import (
+    Conversation,
+    ConversationView,
+    Draft,
+    Login,
+    Member,
+    MemberView,
+    Message,
+    Profile,
+    Receipt,
+    Role,
+    User,
+)
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """A message that is on disk. `duplicate`: its `client_msg_id` had been appended before, this is the first message."""
+
+    message: Message
+    duplicate: bool
+
+
+AppendDone = Callable[[Appended | DomainError], None]
+
+
+class MessageLog(Protocol):
+    """The append path: one group-committing writer per process.
+
+    Order: seqs of a conversation grow by one without gaps, across all processes. `done` is called once for each draft, on
+    the event loop, after its commit is durable (it survives a power cut), and for one conversation in the order of the seqs.
+    Idempotency: of all drafts with the same `(sender_id, client_msg_id)`, in any process and at any time, one is stored; the
+    others answer it with `duplicate=True`. A draft for a conversation that is missing or dissolved gets
+    `ConversationNotFound`, one whose `reply_to_id` is no message of the conversation with a seq above
+    `visible_after_seq` gets `MessageNotFound`. Drafts are refused with `Unavailable` when the store stays out of reach; then nothing was stored.
+    """
+
+    @property
+    def queued(self) -> int:
+        """Drafts that were accepted and are not answered yet; sessions stop reading when it is too high."""
+        ...
+
+    def append(self, draft: Draft, done: AppendDone) -> None: ...
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """`user_id` has read the messages in `read` (inclusive seq ranges) and received everything up to `delivered_seq`.
+
+    The cursors move to the highest seq named, never back and never beyond the last message."""
+
+    conversation_id: int
+    user_id: int
+    read: tuple[tuple[int, int], ...] = ()
+    delivered_seq: int = 0
+
+
+class Marked(msgspec.Struct, frozen=True, gc=False):
+    """The cursors after a mark, and whether it moved them."""
+
+    read_seq: int
+    delivered_seq: int
+    read_moved: bool
+    delivered_moved: bool
+
+
+class MarkLog(Protocol):
+    """Receipts, group-committed as messages are. `done` is called once, on the loop, after the commit."""
+
+    def mark(self, mark: Mark, done: Callable[[Marked | DomainError], None]) -> None: ...
+
+
+class MessageEdit(Protocol):
+    """One message, locked until the surrounding block ends."""
+
+    message: Message
+
+    def set(self, event: Callable[[Message], Event], /, **fields: Any) -> Message:
+        """Replaces fields of the message; `event(new message)` is recorded for resuming clients in the same transaction."""
+        ...
+
+
+class MessageStore(Protocol):
+    """Messages at rest. Only numbered messages (seq of 1 and more) are found, unless a method says otherwise."""
+
+    async def get(self, message_id: int) -> Message | None: ...
+
+    async def get_many(self, conversation_id: int, message_ids: Collection[int]) -> list[Message]:
+        """Those of the ids that are messages of this conversation, in seq order."""
+        ...
+
+    async def history(
+        self, conversation_id: int, *, after_seq: int = 0, before_seq: int | None = None, limit: int, newest: bool
+    ) -> tuple[list[Message], bool]:
+        """At most `limit` messages with after_seq < seq < before_seq in ascending order, the newest of them or the oldest,
+        and whether there are more in that direction."""
+        ...
+
+    async def history_page(self, conversation_id: int, *, after_seq: int, offset: int, limit: int) -> list[Message]:
+        """Ascending messages with seq > after_seq, without the first `offset`."""
+        ...
+
+    def edit(self, message_id: int) -> AbstractAsyncContextManager[MessageEdit]:
+        """Locks the message; commits when the block ends, rolls back when it raises. MessageNotFound."""
+        ...
+
+    async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
+        """Messages after the member's read cursor that count: others' messages, visible to the member, not recalled or
+        deleted, not silent."""
+        ...
+
+    async def receipts(self, message: Message) -> list[Receipt]:
+        """Who has read this message and when, without its sender, oldest first."""
+        ...
+
+
+class ConversationEdit(Protocol):
+    """One conversation, locked until the surrounding block ends. Reads see the changes made before."""
+
+    conversation: Conversation
+
+    async def member(self, user_id: int) -> Member | None:
+        """The membership, if active."""
+        ...
+
+    async def member_ids(self) -> tuple[int, ...]:
+        """Active members, in the order they joined."""
+        ...
+
+    async def owner_id(self) -> int: ...
+
+    async def add(self, user_ids: Sequence[int], role: Role, now_ms: int, visible_after_seq: int) -> None:
+        """Adds members that are not active; one who had left comes back with fresh state."""
+        ...
+
+    async def set_member(self, user_id: int, **fields: Any) -> Member: ...
+
+    async def set(self, **fields: Any) -> Conversation: ...
+
+    async def record(self, event: Event, only_for: int | None = None) -> None:
+        """Keeps the event for resuming clients (all members', or one user's), in the same transaction."""
+        ...
+
+
+class RosterRow(msgspec.Struct, frozen=True, gc=False):
+    user_id: int
+    role: Role
+    muted_until_ms: int | None
+    visible_after_seq: int
+
+
+class RosterData(msgspec.Struct, frozen=True):
+    """What the send path must know of a conversation. `blockers`: members who block the other side (single only)."""
+
+    conversation: Conversation
+    rows: Sequence[RosterRow]
+    blockers: frozenset[int]
+
+
+class ConversationStore(Protocol):
+    async def create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
+        """The single conversation of two users, and whether this call made it. Two concurrent calls get the same one. If the
+        creator had hidden it, it is shown again (with `visible_after_seq` unchanged)."""
+        ...
+
+    async def create_group(
+        self, conversation: Conversation, member_ids: Sequence[int], event: Callable[[Conversation], Event]
+    ) -> Conversation:
+        """Stores a group (its `id` is given by the store); the creator becomes its owner, the others members."""
+        ...
+
+    async def get(self, conversation_id: int) -> Conversation | None:
+        """Also a dissolved one: its status tells."""
+        ...
+
+    async def member(self, conversation_id: int, user_id: int) -> Member | None:
+        """The membership, if active."""
+        ...
+
+    async def roster(self, conversation_id: int) -> RosterData | None:
+        """None if it is missing or dissolved."""
+        ...
+
+    async def list_for(self, user_id: int, *, offset: int, limit: int) -> tuple[list[ConversationView], int]:
+        """The member's conversations that are active and not hidden, newest message first, and how many there are. The
+        number of queries does not depend on the number of conversations."""
+        ...
+
+    async def members(self, conversation_id: int) -> list[MemberView]:
+        """Active members in the order they joined."""
+        ...
+
+    def edit(self, conversation_id: int) -> AbstractAsyncContextManager[ConversationEdit]:
+        """Locks the conversation; commits when the block ends, rolls back when it raises. ConversationNotFound if it is
+        missing or dissolved."""
+        ...
+
+    async def watchers(self, user_ids: Collection[int]) -> dict[int, set[int]]:
+        """For each user those who hear of their presence: friends, contacts, and partners of single conversations."""
+        ...
+
+
+class UserStore(Protocol):
+    async def create(
+        self,
+        *,
+        username: str,
+        nickname: str,
+        password_hash: str,
+        now_ms: int,
+        email: str | None = None,
+        phone: str | None = None,
+        avatar: str = "",
+        is_admin: bool = False,
+    ) -> User:
+        """UsernameTaken, EmailTaken, PhoneTaken. User names and e-mail addresses are compared without case."""
+        ...
+
+    async def get(self, user_id: int) -> User | None: ...
+
+    async def profiles(self, user_ids: Collection[int]) -> dict[int, Profile]:
+        """Those that exist."""
+        ...
+
+    async def find(
+        self, *, username: str | None = None, email: str | None = None, phone: str | None = None
+    ) -> User | None:
+        """By exactly one of the three."""
+        ...
+
+    async def password_hash(self, user_id: int) -> str | None: ...
+
+    async def search(self, keyword: str, limit: int) -> list[User]:
+        """Active users whose user name or nickname contains the keyword, literally and without case; by id."""
+        ...
+
+    async def update(self, user_id: int, **fields: Any) -> User:
+        """UserNotFound, EmailTaken, PhoneTaken. `password_hash` may be among the fields."""
+        ...
+
+    async def administrators(self) -> list[User]: ...
+
+    async def seen(self, times_ms: Mapping[int, int]) -> None:
+        """Records when users were last seen, in one transaction."""
+        ...
+
+
+class LoginStore(Protocol):
+    """Token families. A rotation or revocation that returned is durable."""
+
+    async def create(self, login: Login) -> None: ...
+
+    async def get(self, login_id: str) -> Login | None: ...
+
+    async def rotate(self, login_id: str, old_refresh_id: str, new_refresh_id: str, expires_at_ms: int) -> bool:
+        """Replaces the refresh token if `old_refresh_id` is the one that works and the login is not revoked; atomic, so of
+        two concurrent rotations one fails."""
+        ...
+
+    async def revoke(self, login_ids: Collection[str], now_ms: int) -> None: ...
+
+    async def alive(self, user_id: int) -> list[str]:
+        """Logins of the user that are not revoked."""
+        ...
+
+    async def revoked_since(self, since_ms: int) -> list[tuple[str, int]]:
+        """Logins revoked since then, and when."""
+        ...
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """What a resuming client has not seen: messages (ascending seq within a conversation) and then other events, in order.
+    A client that applies them twice is where it was. `position` covers them."""
+
+    messages: Sequence[Message]
+    events: Sequence[Event]
+    position: str
+
+
+class SyncStore(Protocol):
+    """Resume. A position is an opaque string that names a moment of the store: all that was committed before it."""
+
+    async def epoch(self) -> str:
+        """Changes when the database is restored from a backup: positions of another epoch mean nothing."""
+        ...
+
+    async def position(self) -> str: ...
+
+    async def missed(self, user_id: int, position: str, cursors: Mapping[int, int], limit: int) -> Missed | None:
+        """What was committed after `position` in the user's conversations, without messages up to `cursors[conversation_id]`
+        that the client has seen since. None if it cannot tell or if it is more than `limit` messages or events. The cost
+        grows with the news, not with the number of conversations."""
+        ...
+
+
+class Audience(msgspec.Struct, frozen=True, gc=False):
+    """Whom an event is for: these users, but not `without` (somebody who need not hear of their own doing).
+    `conversation_id` lets a bus send one id instead of a list of members between processes."""
+
+    user_ids: Collection[int]
+    conversation_id: int | None = None
+    without: int | None = None
+
+
+EventHandler = Callable[[Event, Audience, object | None], None]
+
+
+class Bus(Protocol):
+    """Carries events to every process that has sessions of the audience.
+
+    Order: events published by one process are handled everywhere in the order of publishing. Delivery: at least once while
+    both processes live; a process that missed events resynchronises its sessions. Handlers of this process run before
+    `publish` returns. `origin` is a token of this process (the session that caused the event), None elsewhere.
+    """
+
+    def publish(self, event: Event, audience: Audience, origin: object | None = None) -> None: ...
+
+    def subscribe(self, handler: EventHandler) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def healthy(self) -> str | None:
+        """None, or the sentence that says what is wrong."""
+        ...
+
+
+class PresenceDirectory(Protocol):
+    """Which users have sessions, on all nodes. Reads are local and cost no round trip."""
+
+    def connected(self, user_id: int) -> bool:
+        """A session of the user was opened on this node. True if it is the user's first anywhere."""
+        ...
+
+    def disconnected(self, user_id: int) -> bool:
+        """A session was closed on this node. True if it was the user's last anywhere."""
+        ...
+
+    def is_online(self, user_id: int) -> bool: ...
+
+    def online(self) -> Iterable[int]: ...
+
+    @property
+    def session_count(self) -> int: ...
+
+
+class RateLimiter(Protocol):
+    async def hit(self, key: str, limit: int, window_s: float, cost: int = 1) -> float:
+        """Counts `cost` against `key`. 0 if within `limit` per window, else the seconds to wait. A limit of 0 is off. A call
+        with cost 0 only asks. A refused hit does not count."""
+        ...
+
+    async def refund(self, key: str, limit: int, window_s: float) -> None:
+        """Takes back one hit that turned out not to count."""
+        ...
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Scheduler(Protocol):
+    def call_later(self, delay_s: float, callback: Callable[..., object], *args: object) -> Timer: ...
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int: ...

@@ -1,0 +1,203 @@
+"""The nouns around the conversation: contacts, requests, files, notifications, broadcasts, client events.
+
+Same conventions as `domain/model.py`: immutable, times in milliseconds since the Unix epoch.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from domain.model import Role
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True):
+    """One direction of a relation. A friendship is two rows with `is_friend`; a messenger contact is one row."""
+
+    id: int
+    user_id: int
+    contact_id: int
+    remark: str = ""
+    is_friend: bool = False
+    is_blocked: bool = False
+    is_muted: bool = False
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class RequestStatus(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class FriendRequest(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    from_user_id: int
+    to_user_id: int
+    message: str = ""
+    answer: str = ""
+    status: RequestStatus = RequestStatus.PENDING
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class GroupApplication(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    conversation_id: int
+    user_id: int
+    reason: str = ""
+    status: RequestStatus = RequestStatus.PENDING
+    handled_by_id: int | None = None
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class InviteCode(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    conversation_id: int
+    creator_id: int
+    created_at_ms: int
+    expires_at_ms: int
+
+
+class GroupNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a group, as social lists it (types 1 to 11), for one recipient."""
+
+    id: int
+    recipient_id: int
+    type: int
+    conversation_id: int
+    operator_id: int
+    target_user_id: int
+    message: str
+    is_read: bool = False
+    created_at_ms: int
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload. `file_id` is its public name, `blob` the SHA-256 of its bytes, `etag` their MD5 (social API 7.4)."""
+
+    id: int
+    file_id: str
+    uploader_id: int
+    name: str
+    size: int
+    mime: str
+    path: str
+    blob: str
+    etag: str
+    thumbnail_blob: str | None = None
+    description: str | None = None
+    is_public: bool = False
+    download_count: int = 0
+    expires_at_ms: int | None = None
+    created_at_ms: int
+
+
+class NotificationKind(StrEnum):
+    MESSAGE = "message"
+    GROUP_MESSAGE = "group_message"
+    GROUP_INVITE = "group_invite"
+    FRIEND_REQUEST = "friend_request"
+    SYSTEM = "system"
+    BUSINESS = "business"
+    REMINDER = "reminder"
+    ANNOUNCEMENT = "announcement"
+
+
+class Priority(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """The content; who received it is in `NotificationRecord`."""
+
+    id: int
+    uuid: str
+    kind: NotificationKind
+    title: str
+    content: str
+    action_url: str | None = None
+    priority: Priority = Priority.NORMAL
+    channels: tuple[str, ...] = ("websocket",)
+    created_by_id: int | None = None
+    scheduled_at_ms: int | None = None
+    expires_at_ms: int | None = None
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class NotificationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One recipient's copy: read state and soft deletion."""
+
+    id: int
+    uuid: str
+    notification_id: int
+    user_id: int
+    is_read: bool = False
+    read_at_ms: int | None = None
+    delivered_at_ms: int | None = None
+    deleted_at_ms: int | None = None
+    created_at_ms: int
+
+
+class NotificationTemplate(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    name: str
+    kind: NotificationKind
+    title_template: str
+    content_template: str
+    is_active: bool = True
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class NotificationPreferences(msgspec.Struct, frozen=True, kw_only=True):
+    """`quiet_hours_…` are "HH:MM" in the user's time zone and may span midnight."""
+
+    id: int
+    user_id: int
+    message_enabled: bool = True
+    group_message_enabled: bool = True
+    system_enabled: bool = True
+    websocket_enabled: bool = True
+    email_enabled: bool = True
+    push_enabled: bool = True
+    do_not_disturb: bool = False
+    quiet_hours_start: str | None = None
+    quiet_hours_end: str | None = None
+    email_frequency: str = "immediate"
+
+
+class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
+    """An administrator's announcement. `target_user_ids` of None means everybody."""
+
+    id: int
+    sender_id: int
+    title: str
+    content: str
+    priority: Priority = Priority.NORMAL
+    target_user_ids: tuple[int, ...] | None = None
+    created_at_ms: int
+
+
+class ClientEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a client reported (check-in, alarm, …); `data` is its JSON text."""
+
+    id: int
+    user_id: int
+    event_type: str
+    data: str
+    occurred_at_ms: int
+    created_at_ms: int
+
+
+class MemberChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be changed of a member by others; None leaves a field as it is. `muted_until_ms` of 0 ends a mute."""
+
+    role: Role | None = None
+    nickname: str | None = None
+    muted_until_ms: int | None = None
