@@ -1,0 +1,1 @@
+"""Everything that is on a wire, without I/O."""
