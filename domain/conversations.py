@@ -34,6 +34,9 @@ MAX_DESCRIPTION_CHARS: Final = 2000
 MIN_MEMBERS: Final = 2
 MAX_MEMBERS: Final = 1000
 DEFAULT_MAX_MEMBERS: Final = 500
+WATERMARK: Final = "watermark_text"
+"""Changing it is an event of its own (im API, event 10)."""
+
 GROUP_FIELDS: Final = frozenset(
     {
         "name",
@@ -44,7 +47,7 @@ GROUP_FIELDS: Final = frozenset(
         "allow_member_modify",
         "is_public",
         "history_visible",
-        "watermark_text",
+        WATERMARK,
     }
 )
 
@@ -158,9 +161,17 @@ class Conversations:
                 return edit.conversation
             conversation = await edit.set(**{name: fields[name] for name in changed}, updated_at_ms=now_ms)
             participants = await edit.member_ids()
-            event = ConversationUpdated(conversation, operator.id, changed, participants, now_ms)
-            await edit.record(event)
-        self._publish(conversation_id, event, participants)
+            watermark = tuple(name for name in changed if name == WATERMARK)
+            others = tuple(name for name in changed if name != WATERMARK)
+            events = [
+                ConversationUpdated(conversation, operator.id, names, participants, now_ms)
+                for names in (others, watermark)
+                if names
+            ]
+            for event in events:
+                await edit.record(event)
+        for event in events:
+            self._publish(conversation_id, event, participants)
         return conversation
 
     async def delete(self, operator: Profile, conversation_id: int) -> None:
@@ -194,9 +205,9 @@ class Conversations:
     async def add_members(
         self, operator: Profile, conversation_id: int, user_ids: Sequence[int], role: Role = Role.MEMBER
     ) -> Conversation:
-        """Adds the users that are not in yet: owner and admins always, members only while `allow_invite`; somebody else than
-        a plain member only by the owner. ConversationNotFound, NotAMember, Forbidden, InvalidState, InvalidValue: then
-        nobody was added."""
+        """Adds the users that are not in yet: owner and admins always, members only while `allow_invite`; somebody
+        else than a plain member only by the owner. ConversationNotFound, NotAMember, Forbidden, InvalidState,
+        InvalidValue: then nobody was added."""
         if role is Role.OWNER:
             raise InvalidValue("role", "a group has one owner; transfer it instead")
         wanted = list(dict.fromkeys(user_ids))
@@ -227,8 +238,8 @@ class Conversations:
         return conversation
 
     async def remove_member(self, operator: Profile, conversation_id: int, user_id: int) -> Conversation:
-        """Removes somebody, or leaves. The owner may remove anyone, an admin only members; the owner leaves only after a
-        transfer. ConversationNotFound, NotAMember, MemberNotFound, Forbidden, InvalidState."""
+        """Removes somebody, or leaves. The owner may remove anyone, an admin only members; the owner leaves only
+        after a transfer. ConversationNotFound, NotAMember, MemberNotFound, Forbidden, InvalidState."""
         now_ms = self._clock.now_ms()
         async with self._store.edit(conversation_id) as edit:
             actor = await _actor(edit, operator.id)
@@ -261,8 +272,8 @@ class Conversations:
         nickname: str | None = None,
         muted_until_ms: int | None = None,
     ) -> None:
-        """Changes role (owner only; `owner` transfers the group), nickname (one's own, or by owner and admins over lower
-        ranks), mute (0 ends it; like removing). All or nothing.
+        """Changes role (owner only; `owner` transfers the group), nickname (one's own, or by owner and admins over
+        lower ranks), mute (0 ends it; like removing). All or nothing.
 
         ConversationNotFound, NotAMember, MemberNotFound, Forbidden, InvalidState, InvalidValue."""
         if nickname is not None and len(nickname) > MAX_NAME_CHARS:

@@ -1,7 +1,7 @@
 """What happened: the typed facts that travel from a use case over the bus to every session they concern.
 
-An event is published after the change it tells of is committed. Events about one conversation are published in the order
-of their commits by the process that made them. `at_ms` is when it happened.
+An event is published after the change it tells of is committed. Events about one conversation are published in the
+order of their commits by the process that made them. `at_ms` is when it happened.
 """
 
 import msgspec
@@ -95,7 +95,8 @@ class ConversationUpdated(Event, frozen=True, gc=False):
 
 
 class ConversationDeleted(Event, frozen=True, gc=False):
-    """A group was dissolved for all, or a single conversation was hidden by one of its two (and only that one hears)."""
+    """A group was dissolved for all, or a single conversation was hidden by one of its two (and only that one
+    hears)."""
 
     conversation_id: int
     kind: ConversationKind
@@ -172,7 +173,8 @@ class NotificationArrived(Event, frozen=True, gc=False):
 
 
 class CallSignalled(Event, frozen=True, gc=False):
-    """One step of a call, to one of its two parties. `step` is offer, answer, ice or end; `payload` the SDP or candidate."""
+    """One step of a call, to one of its two parties. `step` is offer, answer, ice or end; `payload` the SDP or
+    candidate."""
 
     call_id: str
     step: str
@@ -199,7 +201,8 @@ class LoginRevoked(Event, frozen=True, gc=False):
     user_id: int
     login_id: str
     expires_at_ms: int
-    """When the last access token of the login would have expired: after that nobody needs to remember the revocation."""
+    """When the last access token of the login would have expired: after that nobody needs to remember the
+    revocation."""
 
 
 class UserDeactivated(Event, frozen=True, gc=False):

@@ -42,8 +42,8 @@ from domain.rosters import Roster, Rosters, Seat
 
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
 RECEIPTS_PUSHED_UP_TO_MEMBERS: Final = 100
-"""In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members would cost
-n² deliveries a message. Receipts are stored and can be asked for all the same."""
+"""In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members
+would cost n² deliveries a message. Receipts are stored and can be asked for all the same."""
 
 
 class MessageLimits(msgspec.Struct, frozen=True):
@@ -74,9 +74,9 @@ class Messages:
     def submit(self, sender: Profile, draft: Draft, done: AppendDone, origin: object | None = None) -> None:
         """Sends a message. The hot path: synchronous, no task.
 
-        `done` is called once, with the committed message or the reason of the refusal; the fan-out comes after it. Drafts
-        for one conversation are appended in the order in which they were submitted. `origin` is the session that sent it,
-        which is left out of the fan-out.
+        `done` is called once, with the committed message or the reason of the refusal; the fan-out comes after it.
+        Drafts for one conversation are appended in the order in which they were submitted. `origin` is the session
+        that sent it, which is left out of the fan-out.
         """
         roster = self._rosters.peek(draft.conversation_id)
         if roster is not None:
@@ -152,7 +152,8 @@ class Messages:
         return roster, seat
 
     async def edit(self, editor: Profile, message_id: int, content: str) -> Message:
-        """Replaces the text of one's own message. MessageNotFound, NotAMember, Forbidden, InvalidState, InvalidValue."""
+        """Replaces the text of one's own message. MessageNotFound, NotAMember, Forbidden, InvalidState,
+        InvalidValue."""
         if not 0 < len(content) <= self._limits.max_content_chars:
             raise InvalidValue("content", f"1 to {self._limits.max_content_chars} characters")
         async with self._store.edit(message_id) as edit:
@@ -173,8 +174,8 @@ class Messages:
         return message
 
     async def recall(self, operator: Profile, message_id: int) -> Message:
-        """Takes a message back for everyone: its sender within the recall window, owner and admins of a group at any time.
-        Recalling what is gone changes nothing. MessageNotFound, NotAMember, Forbidden, RecallWindowOver."""
+        """Takes a message back for everyone: its sender within the recall window, owner and admins of a group at
+        any time. Recalling what is gone changes nothing. MessageNotFound, NotAMember, Forbidden, RecallWindowOver."""
         now_ms = self._clock.now_ms()
 
         def allowed(message: Message, role: Role, is_group: bool) -> None:
@@ -195,7 +196,8 @@ class Messages:
         )
 
     async def delete(self, operator: Profile, message_id: int) -> Message:
-        """Deletes a message for everyone: its sender, owner and admins of a group. MessageNotFound, NotAMember, Forbidden."""
+        """Deletes a message for everyone: its sender, owner and admins of a group. MessageNotFound, NotAMember,
+        Forbidden."""
         now_ms = self._clock.now_ms()
 
         def allowed(message: Message, role: Role, is_group: bool) -> None:
@@ -255,8 +257,8 @@ class Messages:
         before_seq: int | None = None,
         after_seq: int | None = None,
     ) -> tuple[list[Message], bool]:
-        """Ascending: the newest before `before_seq`, or the oldest after `after_seq`; and whether there are more in that
-        direction. ConversationNotFound, NotAMember."""
+        """Ascending: the newest before `before_seq`, or the oldest after `after_seq`; and whether there are more
+        in that direction. ConversationNotFound, NotAMember."""
         seat = (await self._rosters.get(conversation_id)).seat(user_id)
         floor = max(seat.visible_after_seq, after_seq or 0)
         return await self._store.history(
@@ -301,8 +303,8 @@ class Messages:
         self._mark(Mark(conversation_id, user_id, read, delivered_seq), done, origin)
 
     async def mark_messages(self, user_id: int, conversation_id: int, message_ids: Sequence[int]) -> Marked:
-        """Reads these messages, and for the count all before them. Ids that are no messages of the conversation, or that
-        the user may not see, are left out. ConversationNotFound, NotAMember."""
+        """Reads these messages, and for the count all before them. Ids that are no messages of the conversation,
+        or that the user may not see, are left out. ConversationNotFound, NotAMember."""
         seat = (await self._rosters.get(conversation_id)).seat(user_id)
         messages = await self._store.get_many(conversation_id, message_ids)
         ranges: list[tuple[int, int]] = []

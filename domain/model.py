@@ -1,8 +1,8 @@
 """The nouns: accounts, conversations, members, messages, contacts, files, notifications, calls.
 
-All times are integer milliseconds since the Unix epoch, UTC (`…_at_ms`). Ids are integers below 2^53. Records are immutable;
-a change makes a new one (`msgspec.structs.replace`). They are msgspec structs because a message is built on the hot path:
-building one takes 0.5 µs, a frozen dataclass of the same fields 2.9 µs.
+All times are integer milliseconds since the Unix epoch, UTC (`…_at_ms`). Ids are integers below 2^53. Records are
+immutable; a change makes a new one (`msgspec.structs.replace`). They are msgspec structs because a message is
+built on the hot path: building one takes 0.5 µs, a frozen dataclass of the same fields 2.9 µs.
 """
 
 from enum import StrEnum
@@ -75,7 +75,8 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """An account. `username` is the im dialect's `standard_id`, `nickname` its `name`. The password hash is not part of it."""
+    """An account. `username` is the im dialect's `standard_id`, `nickname` its `name`. The password hash is not
+    part of it."""
 
     id: int
     uuid: str
@@ -139,8 +140,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A user's place in a conversation. What belongs to the member alone (pin, mute, hide, cursors) is here.
 
-    Messages with `seq <= visible_after_seq` are not this member's to see: they were sent before a join without history, or
-    before the member deleted the single conversation.
+    Messages with `seq <= visible_after_seq` are not this member's to see: they were sent before a join without
+    history, or before the member deleted the single conversation.
     """
 
     id: int
@@ -193,8 +194,8 @@ Attachment = Location | FileRef | CallRecord
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A stored message. `seq` numbers the conversation 1, 2, 3 … without gaps; a scheduled message has `seq` below 0 until it
-    is delivered. `client_msg_id` is the sender's idempotency key."""
+    """A stored message. `seq` numbers the conversation 1, 2, 3 … without gaps; a scheduled message has `seq` below
+    0 until it is delivered. `client_msg_id` is the sender's idempotency key."""
 
     id: int
     conversation_id: int

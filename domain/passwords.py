@@ -1,4 +1,5 @@
-"""Password hashes: bcrypt, in threads of its own so that hashing (which takes a core for 0.2 s) never stops the event loop."""
+"""Password hashes: bcrypt, in threads of its own so that hashing (which takes a core for 0.2 s) never stops the
+event loop."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -26,7 +26,8 @@ from domain.model import (
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
-    """A message that is on disk. `duplicate`: its `client_msg_id` had been appended before, this is the first message."""
+    """A message that is on disk. `duplicate`: its `client_msg_id` had been appended before, this is the first
+    message."""
 
     message: Message
     duplicate: bool
@@ -38,12 +39,13 @@ AppendDone = Callable[[Appended | DomainError], None]
 class MessageLog(Protocol):
     """The append path: one group-committing writer per process.
 
-    Order: seqs of a conversation grow by one without gaps, across all processes. `done` is called once for each draft, on
-    the event loop, after its commit is durable (it survives a power cut), and for one conversation in the order of the seqs.
-    Idempotency: of all drafts with the same `(sender_id, client_msg_id)`, in any process and at any time, one is stored; the
-    others answer it with `duplicate=True`. A draft for a conversation that is missing or dissolved gets
-    `ConversationNotFound`, one whose `reply_to_id` is no message of the conversation with a seq above
-    `visible_after_seq` gets `MessageNotFound`. Drafts are refused with `Unavailable` when the store stays out of reach; then nothing was stored.
+    Order: seqs of a conversation grow by one without gaps, across all processes. `done` is called once for each
+    draft, on the event loop, after its commit is durable (it survives a power cut), and for one conversation in
+    the order of the seqs. Idempotency: of all drafts with the same `(sender_id, client_msg_id)`, in any process
+    and at any time, one is stored; the others answer it with `duplicate=True`. A draft for a conversation that is
+    missing or dissolved gets `ConversationNotFound`, one whose `reply_to_id` is no message of the conversation
+    with a seq above `visible_after_seq` gets `MessageNotFound`. Drafts are refused with `Unavailable` when the
+    store stays out of reach; then nothing was stored.
     """
 
     @property
@@ -86,7 +88,8 @@ class MessageEdit(Protocol):
     message: Message
 
     def set(self, event: Callable[[Message], Event], /, **fields: Any) -> Message:
-        """Replaces fields of the message; `event(new message)` is recorded for resuming clients in the same transaction."""
+        """Replaces fields of the message; `event(new message)` is recorded for resuming clients in the same
+        transaction."""
         ...
 
 
@@ -102,8 +105,8 @@ class MessageStore(Protocol):
     async def history(
         self, conversation_id: int, *, after_seq: int = 0, before_seq: int | None = None, limit: int, newest: bool
     ) -> tuple[list[Message], bool]:
-        """At most `limit` messages with after_seq < seq < before_seq in ascending order, the newest of them or the oldest,
-        and whether there are more in that direction."""
+        """At most `limit` messages with after_seq < seq < before_seq in ascending order, the newest of them or the
+        oldest, and whether there are more in that direction."""
         ...
 
     async def history_page(self, conversation_id: int, *, after_seq: int, offset: int, limit: int) -> list[Message]:
@@ -169,8 +172,8 @@ class RosterData(msgspec.Struct, frozen=True):
 
 class ConversationStore(Protocol):
     async def create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
-        """The single conversation of two users, and whether this call made it. Two concurrent calls get the same one. If the
-        creator had hidden it, it is shown again (with `visible_after_seq` unchanged)."""
+        """The single conversation of two users, and whether this call made it. Two concurrent calls get the same
+        one. If the creator had hidden it, it is shown again (with `visible_after_seq` unchanged)."""
         ...
 
     async def create_group(
@@ -263,8 +266,8 @@ class LoginStore(Protocol):
     async def get(self, login_id: str) -> Login | None: ...
 
     async def rotate(self, login_id: str, old_refresh_id: str, new_refresh_id: str, expires_at_ms: int) -> bool:
-        """Replaces the refresh token if `old_refresh_id` is the one that works and the login is not revoked; atomic, so of
-        two concurrent rotations one fails."""
+        """Replaces the refresh token if `old_refresh_id` is the one that works and the login is not revoked;
+        atomic, so of two concurrent rotations one fails."""
         ...
 
     async def revoke(self, login_ids: Collection[str], now_ms: int) -> None: ...
@@ -279,8 +282,8 @@ class LoginStore(Protocol):
 
 
 class Missed(msgspec.Struct, frozen=True):
-    """What a resuming client has not seen: messages (ascending seq within a conversation) and then other events, in order.
-    A client that applies them twice is where it was. `position` covers them."""
+    """What a resuming client has not seen: messages (ascending seq within a conversation) and then other events,
+    in order. A client that applies them twice is where it was. `position` covers them."""
 
     messages: Sequence[Message]
     events: Sequence[Event]
@@ -297,9 +300,9 @@ class SyncStore(Protocol):
     async def position(self) -> str: ...
 
     async def missed(self, user_id: int, position: str, cursors: Mapping[int, int], limit: int) -> Missed | None:
-        """What was committed after `position` in the user's conversations, without messages up to `cursors[conversation_id]`
-        that the client has seen since. None if it cannot tell or if it is more than `limit` messages or events. The cost
-        grows with the news, not with the number of conversations."""
+        """What was committed after `position` in the user's conversations, without messages up to
+        `cursors[conversation_id]` that the client has seen since. None if it cannot tell or if it is more than
+        `limit` messages or events. The cost grows with the news, not with the number of conversations."""
         ...
 
 
@@ -318,9 +321,10 @@ EventHandler = Callable[[Event, Audience, object | None], None]
 class Bus(Protocol):
     """Carries events to every process that has sessions of the audience.
 
-    Order: events published by one process are handled everywhere in the order of publishing. Delivery: at least once while
-    both processes live; a process that missed events resynchronises its sessions. Handlers of this process run before
-    `publish` returns. `origin` is a token of this process (the session that caused the event), None elsewhere.
+    Order: events published by one process are handled everywhere in the order of publishing. Delivery: at least
+    once while both processes live; a process that missed events resynchronises its sessions. Handlers of this
+    process run before `publish` returns. `origin` is a token of this process (the session that caused the event),
+    None elsewhere.
     """
 
     def publish(self, event: Event, audience: Audience, origin: object | None = None) -> None: ...
@@ -357,8 +361,8 @@ class PresenceDirectory(Protocol):
 
 class RateLimiter(Protocol):
     async def hit(self, key: str, limit: int, window_s: float, cost: int = 1) -> float:
-        """Counts `cost` against `key`. 0 if within `limit` per window, else the seconds to wait. A limit of 0 is off. A call
-        with cost 0 only asks. A refused hit does not count."""
+        """Counts `cost` against `key`. 0 if within `limit` per window, else the seconds to wait. A limit of 0 is
+        off. A call with cost 0 only asks. A refused hit does not count."""
         ...
 
     async def refund(self, key: str, limit: int, window_s: float) -> None:

@@ -20,7 +20,8 @@ OFFLINE_AFTER_S: Final = 5.0
 """Somebody who comes back within this time was never away."""
 
 BATCH_S: Final = 0.05
-"""Changes are announced, and last-seen times stored, in batches: a thousand reconnects are two queries, not two thousand."""
+"""Changes are announced, and last-seen times stored, in batches: a thousand reconnects are two queries, not two
+thousand."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 

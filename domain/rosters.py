@@ -73,10 +73,11 @@ class Roster:
 
 
 class Rosters:
-    """The cache. `on_event` must be subscribed to the bus before anything is loaded, and must run before the hub delivers.
+    """The cache. `on_event` must be subscribed to the bus before anything is loaded, and must run before the hub
+    delivers.
 
-    A roster that changes while it is being loaded is loaded again. Those who wait for one roster are called in the order in
-    which they came, so messages keep the order in which they arrived.
+    A roster that changes while it is being loaded is loaded again. Those who wait for one roster are called in the
+    order in which they came, so messages keep the order in which they arrived.
     """
 
     def __init__(self, store: ConversationStore, spawn: Spawn, max_seats: int = MAX_CACHED_SEATS) -> None:

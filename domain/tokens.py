@@ -1,4 +1,5 @@
-"""Access and refresh tokens: JSON Web Tokens (RFC 7519), signed with HMAC-SHA256, each of one login (a token family)."""
+"""Access and refresh tokens: JSON Web Tokens (RFC 7519), signed with HMAC-SHA256, each of one login (a token
+family)."""
 
 import secrets
 from typing import Any, Final, Literal

@@ -1,0 +1,257 @@
+"""What is done for each command: translate, call one use case, answer."""
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from domain.conversations import Conversations
+from domain.errors import DomainError
+from domain.events import MessageSent
+from domain.messages import Messages
+from domain.model import Draft, Location, MessageKind, Profile
+from domain.ports import Appended, Clock, Marked, SyncStore
+from domain.presence import Presence
+from domain.profiles import Profiles
+from gateway.session import Session
+from protocol.commands import (
+    Command,
+    Delete,
+    Edit,
+    Hello,
+    History,
+    ListConversations,
+    MarkMessages,
+    MarkUpTo,
+    Open,
+    Pin,
+    Ping,
+    Recall,
+    Send,
+    SetTyping,
+    SubscribePresence,
+    Sync,
+    UnsubscribePresence,
+    UpdateLocation,
+)
+from protocol.replies import (
+    Ack,
+    ConversationList,
+    Done,
+    Failure,
+    HistoryPage,
+    Opened,
+    Pong,
+    PresenceState,
+    Synced,
+)
+
+if TYPE_CHECKING:
+    from gateway.edge import Edge
+
+AtOnce = Callable[[Any, Session, Profile, Any], None]
+InBackground = Callable[[Any, Session, Profile, Any], Coroutine[Any, Any, None]]
+
+MAX_REPLAYED = 1000
+"""Messages or events that a resume replays; a client that missed more loads histories instead."""
+
+
+class Commands:
+    """The use cases that sessions may call, and the table from commands to what calls them."""
+
+    def __init__(
+        self,
+        *,
+        messages: Messages,
+        conversations: Conversations,
+        presence: Presence,
+        profiles: Profiles,
+        sync: SyncStore,
+        clock: Clock,
+    ) -> None:
+        self._messages = messages
+        self._conversations = conversations
+        self._presence = presence
+        self._profiles = profiles
+        self._sync = sync
+        self._clock = clock
+        self.at_once: dict[type[Command], AtOnce] = {
+            Send: self.send,
+            MarkUpTo: self.mark_up_to,
+            SetTyping: self.typing,
+            Ping: self.ping,
+            Hello: self.hello_again,
+            SubscribePresence: self.subscribe,
+            UnsubscribePresence: self.unsubscribe,
+        }
+        """Answered without a task."""
+        self.in_background: dict[type[Command], InBackground] = {
+            Edit: self.edit,
+            Recall: self.recall,
+            Delete: self.delete,
+            Pin: self.pin,
+            MarkMessages: self.mark_messages,
+            UpdateLocation: self.locate,
+            Sync: self.sync,
+            History: self.history,
+            ListConversations: self.list_conversations,
+            Open: self.open,
+        }
+        """Wait for the database, each in a task of its own."""
+
+    def send(self, edge: "Edge", session: Session, who: Profile, command: Send) -> None:
+        attachment = None
+        if command.kind is MessageKind.LOCATION:
+            attachment = Location(command.latitude or "", command.longitude or "", command.address)
+        draft = Draft(
+            conversation_id=command.conversation_id,
+            sender_id=who.id,
+            kind=command.kind,
+            content=command.content,
+            client_msg_id=command.client_msg_id,
+            reply_to_id=command.reply_to_id,
+            attachment=attachment,
+            is_silent=command.is_silent,
+        )
+
+        def done(outcome: Appended | DomainError) -> None:
+            if isinstance(outcome, Appended):
+                message = outcome.message
+                session.reply(
+                    Ack(
+                        command.id,
+                        message.client_msg_id,
+                        message.id,
+                        message.conversation_id,
+                        message.seq,
+                        message.created_at_ms,
+                        outcome.duplicate,
+                    )
+                )
+            else:
+                session.fail(outcome, command)
+
+        self._messages.submit(who, draft, done, session)
+        edge.throttle(session.connection)
+
+    def mark_up_to(self, edge: "Edge", session: Session, who: Profile, command: MarkUpTo) -> None:
+        def done(outcome: Marked | DomainError) -> None:
+            if isinstance(outcome, DomainError):
+                session.fail(outcome, command)
+            elif command.id is not None:
+                _done(session, command.id)
+
+        self._messages.mark_up_to(
+            who.id, command.conversation_id, command.read_seq, command.delivered_seq, done, session
+        )
+        edge.throttle(session.connection)
+
+    def typing(self, edge: "Edge", session: Session, who: Profile, command: SetTyping) -> None:
+        def done(outcome: DomainError | None) -> None:
+            if outcome is not None:
+                session.fail(outcome, command)
+            elif command.id is not None:
+                _done(session, command.id)
+
+        self._messages.typing(who.id, command.conversation_id, command.is_typing, done)
+
+    def ping(self, edge: "Edge", session: Session, who: Profile, command: Ping) -> None:
+        session.reply(Pong(command.id, self._clock.now_ms(), edge.position))
+
+    def hello_again(self, edge: "Edge", session: Session, who: Profile, command: Hello) -> None:
+        session.reply(Failure(command.id, "already_authenticated", "this session is authenticated"))
+
+    def subscribe(self, edge: "Edge", session: Session, who: Profile, command: SubscribePresence) -> None:
+        known = session.watching or set()
+        if len(known.union(command.user_ids)) > edge.MAX_WATCHED:
+            text = f"a session may watch {edge.MAX_WATCHED} users"
+            session.reply(Failure(command.id, "too_many", text))
+            return
+        edge.hub.watch(session, command.user_ids)
+        session.reply(PresenceState(command.id, self._presence.states(command.user_ids)))
+
+    def unsubscribe(self, edge: "Edge", session: Session, who: Profile, command: UnsubscribePresence) -> None:
+        edge.hub.unwatch(session, command.user_ids)
+        if command.id is not None:
+            _done(session, command.id)
+
+    async def edit(self, edge: "Edge", session: Session, who: Profile, command: Edit) -> None:
+        await self._messages.edit(who, command.message_id, command.content)
+        _done(session, command.id)
+
+    async def recall(self, edge: "Edge", session: Session, who: Profile, command: Recall) -> None:
+        await self._messages.recall(who, command.message_id)
+        _done(session, command.id)
+
+    async def delete(self, edge: "Edge", session: Session, who: Profile, command: Delete) -> None:
+        await self._messages.delete(who, command.message_id)
+        _done(session, command.id)
+
+    async def pin(self, edge: "Edge", session: Session, who: Profile, command: Pin) -> None:
+        await self._messages.pin(who, command.message_id, command.pinned)
+        _done(session, command.id)
+
+    async def mark_messages(self, edge: "Edge", session: Session, who: Profile, command: MarkMessages) -> None:
+        await self._messages.mark_messages(who.id, command.conversation_id, command.message_ids)
+        _done(session, command.id)
+
+    async def locate(self, edge: "Edge", session: Session, who: Profile, command: UpdateLocation) -> None:
+        await self._presence.locate(who.id, command.latitude, command.longitude, command.accuracy)
+        _done(session, command.id)
+
+    async def history(self, edge: "Edge", session: Session, who: Profile, command: History) -> None:
+        messages, has_more = await self._messages.history(
+            who.id,
+            command.conversation_id,
+            limit=command.limit,
+            before_seq=command.before_seq,
+            after_seq=command.after_seq,
+        )
+        session.reply(HistoryPage(command.id, command.conversation_id, messages, has_more))
+
+    async def list_conversations(
+        self, edge: "Edge", session: Session, who: Profile, command: ListConversations
+    ) -> None:
+        views, total = await self._conversations.list_for(who.id, offset=command.offset, limit=command.limit)
+        session.reply(ConversationList(command.id, views, total))
+
+    async def open(self, edge: "Edge", session: Session, who: Profile, command: Open) -> None:
+        conversation = await self._conversations.open_single(who, command.user_id)
+        session.reply(Opened(command.id, conversation, command.user_id))
+
+    async def sync(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
+        """Replays what was missed. Events that arrive meanwhile are held back, so nothing is out of order."""
+        if session.held is not None:
+            session.reply(Failure(command.id, "busy", "a replay is under way"))
+            return
+        session.held = []
+        replayed: dict[int, int] = {}
+        try:
+            missed = None
+            if command.epoch == edge.epoch:
+                cursors = dict(command.cursors)
+                missed = await self._sync.missed(who.id, command.position, cursors, MAX_REPLAYED)
+            if missed is None:
+                edge.stats.resumes["lost"] += 1
+                session.reply(Synced(command.id, False, edge.epoch, edge.position))
+                return
+            senders = await self._profiles.get_many({message.sender_id for message in missed.messages})
+            wire = session.wire
+            assert wire is not None
+            for message in missed.messages:
+                sender = senders.get(message.sender_id) or Profile(message.sender_id, "", "")
+                frame = wire.encode(MessageSent(message, sender))
+                if frame is not None:
+                    session.connection.push(frame)
+                replayed[message.conversation_id] = message.seq
+            for event in missed.events:
+                frame = wire.encode(event)
+                if frame is not None:
+                    session.connection.push(frame)
+            edge.stats.resumes["recovered"] += 1
+            session.reply(Synced(command.id, True, edge.epoch, missed.position))
+        finally:
+            session.release(replayed)
+
+
+def _done(session: Session, request_id: int | None) -> None:
+    if request_id is not None:
+        session.reply(Done(request_id))

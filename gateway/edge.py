@@ -1,0 +1,329 @@
+"""The gateway's runtime: what all connections share, their life from authentication to the last byte, and the drain."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Final
+
+import structlog
+from protocol.close_codes import CloseCode
+
+from domain.accounts import Accounts, Identity
+from domain.errors import DomainError
+from domain.model import Profile
+from domain.ports import Clock, MessageLog, SyncStore
+from domain.presence import Presence
+from domain.tokens import new_id
+from gateway.config import GatewayConfig
+from gateway.connection import Connection, TcpConnection, WebSocketConnection
+from gateway.dispatch import Commands
+from gateway.hub import Hub
+from gateway.session import Session
+from gateway.stats import GatewayStats
+from gateway.wheel import TimerWheel
+from gateway.wire import Wire
+from protocol.commands import MAX_CONTENT_CHARS, Command, Hello
+from protocol.replies import Failure, GoAway, Heartbeat, Welcome
+
+POSITION_EVERY_S: Final = 5.0
+"""How often the resume position is read. It is handed out one turn later, when all it covers has been fanned out."""
+
+SILENCES: Final = 2.5
+"""After so many heartbeats without a sign of life a peer is given up."""
+
+log = structlog.get_logger("gateway")
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Edge:
+    """Shared by all connections of the process."""
+
+    MAX_WATCHED: ClassVar[int] = 2000
+    """Users whose presence one session may subscribe to."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        config: GatewayConfig,
+        max_connections: int,
+        accounts: Accounts,
+        presence: Presence,
+        commands: Commands,
+        log_port: MessageLog,
+        sync: SyncStore,
+        hub: Hub,
+        stats: GatewayStats,
+        clock: Clock,
+        spawn: Spawn,
+        tcp_wires: tuple[Wire, Wire],
+        version: str,
+    ) -> None:
+        self.config = config
+        self._max_connections = max_connections
+        self.hub = hub
+        self.stats = stats
+        self.tcp_wires = tcp_wires
+        """The wires of raw TCP: JSON and binary."""
+        tick_s = min(1.0, config.heartbeat_s / 4, config.hello_timeout_s / 4, config.close_timeout_s / 4)
+        self.wheel = TimerWheel(loop, tick_s)
+        self.epoch = ""
+        self.position = ""
+        self.is_draining = False
+        self.close_ticks = self.wheel.ticks(config.close_timeout_s)
+        self._heartbeat_ticks = self.wheel.ticks(config.heartbeat_s)
+        self._silent_ticks = self.wheel.ticks(config.heartbeat_s * SILENCES)
+        self._hello_ticks = self.wheel.ticks(config.hello_timeout_s)
+        self._loop = loop
+        self._accounts = accounts
+        self._presence = presence
+        self._commands = commands
+        self._log = log_port
+        self._sync = sync
+        self._clock = clock
+        self._spawn = spawn
+        self._version = version
+        self._dirty: list[Connection] = []
+        self._throttled: set[Connection] = set()
+        self._connections: set[Connection] = set()
+        self._drained = asyncio.Event()
+        self._next_position = ""
+        self._position_timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        self.epoch = await self._sync.epoch()
+        self.position = self._next_position = await self._sync.position()
+        self.wheel.start()
+        self._position_timer = self._loop.call_later(POSITION_EVERY_S, self._refresh_position)
+
+    def _refresh_position(self) -> None:
+        self._spawn(self._read_position())
+        self._position_timer = self._loop.call_later(POSITION_EVERY_S, self._refresh_position)
+
+    async def _read_position(self) -> None:
+        try:
+            position = await self._sync.position()
+        except DomainError as error:
+            log.warning("position not read", error=str(error))
+        else:
+            self.position, self._next_position = self._next_position, position
+
+    # Life of a connection
+
+    @property
+    def is_full(self) -> bool:
+        return self.stats.connections >= self._max_connections
+
+    def opened(self, connection: Connection) -> None:
+        self.stats.connections += 1
+        self._connections.add(connection)
+        self.wheel.add(connection, min(self._hello_ticks, self._heartbeat_ticks))
+
+    def closed(self, connection: Connection, code: int) -> None:
+        self.stats.connections -= 1
+        self.stats.disconnects[code] += 1
+        self._connections.discard(connection)
+        if self.is_draining and not self._connections:
+            self._drained.set()
+        self.detach(connection)
+
+    def detach(self, connection: Connection) -> None:
+        """The session hears no more, and its user may go offline."""
+        session = connection.session
+        profile = session.profile
+        if profile is not None:
+            session.profile = None
+            self.hub.remove(session, profile.id)
+            wire = session.wire
+            if wire is not None:
+                self.stats.sessions[wire.dialect.name.value] -= 1
+            self._presence.disconnected(profile.id)
+
+    def check_deadline(self, connection: Connection, now: int) -> int:
+        """See `Expiring`. Activity only notes the time, so the heartbeat of a busy connection costs nothing."""
+        if connection.close_code:
+            connection.abort()
+            return 0
+        silent = now - connection.last_heard
+        session = connection.session
+        if session.profile is None and not session.is_authenticating and silent >= self._hello_ticks:
+            connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
+            return 0
+        if silent >= self._silent_ticks:
+            connection.close(CloseCode.HEARTBEAT_TIMEOUT, "no sign of life")
+            connection.abort()
+            return 0
+        if silent < self._heartbeat_ticks:
+            return self._heartbeat_ticks - silent
+        connection.ping()
+        session.reply(Heartbeat(self._clock.now_ms()))
+        return min(self._heartbeat_ticks, self._silent_ticks - silent)
+
+    # Authentication
+
+    def admit(self, connection: Connection, identity: Identity, request_id: int | None = None) -> None:
+        """Makes the connection's session one of the user's, and greets it."""
+        session = connection.session
+        profile = identity.profile
+        wire = session.wire
+        assert wire is not None
+        others = self.hub.of(profile.id)
+        if len(others) >= self.config.max_sessions_per_user:
+            others[-1].connection.close(CloseCode.REPLACED, "too many sessions of this account")
+        if self.config.one_session_per_device and session.device:
+            for other in others:
+                if other.device == session.device:
+                    other.connection.close(CloseCode.REPLACED, "replaced by a newer session of the same device")
+        session.profile = profile
+        session.login_id = identity.claims.login_id
+        self.hub.add(session, profile.id)
+        self.stats.sessions[wire.dialect.name.value] += 1
+        self._presence.connected(profile.id)
+        session.reply(
+            Welcome(
+                request_id,
+                new_id(),
+                profile.id,
+                self.epoch,
+                self.position,
+                self._clock.now_ms(),
+                int(self.config.heartbeat_s) or 1,
+                self.config.max_frame_bytes,
+                MAX_CONTENT_CHARS,
+                self._version,
+            )
+        )
+
+    async def _hello(self, session: Session, command: Hello) -> None:
+        connection = session.connection
+        try:
+            identity = await self._accounts.authenticate(command.token or "")
+        except DomainError as error:
+            session.fail(error, command)
+            code = CloseCode.ACCOUNT_DISABLED if error.code == "account_disabled" else CloseCode.UNAUTHENTICATED
+            connection.close(CloseCode.OVERLOADED if error.temporary else code, str(error))
+            return
+        finally:
+            session.is_authenticating = False
+        if connection.close_code:
+            return
+        session.device = command.device
+        self.admit(connection, identity, command.id)
+        backlog, session.backlog = session.backlog, None
+        for each in backlog or ():
+            self.dispatch(session, each)
+        connection.transport.resume_reading()
+
+    # Commands
+
+    def dispatch(self, session: Session, command: Command) -> None:
+        """Carries out one command. Synchronous; what must wait gets a task."""
+        if session.profile is None:
+            self._dispatch_unauthenticated(session, command)
+            return
+        handler = self._commands.at_once.get(type(command))
+        if handler is not None:
+            handler(self, session, session.profile, command)
+        elif session.pending >= self.config.max_pending:
+            text = f"at most {self.config.max_pending} requests at a time"
+            session.reply(Failure(getattr(command, "id", None), "too_many", text, True, 100))
+        else:
+            session.pending += 1
+            self._spawn(self._in_background(session, session.profile, command))
+
+    def _dispatch_unauthenticated(self, session: Session, command: Command) -> None:
+        if session.connection.close_code:
+            return
+        if session.is_authenticating:
+            session.backlog = session.backlog or []
+            session.backlog.append(command)
+        elif isinstance(command, Hello):
+            session.is_authenticating = True
+            session.connection.transport.pause_reading()
+            self._spawn(self._hello(session, command))
+        else:
+            session.reply(Failure(getattr(command, "id", None), "not_authenticated", "say hello with a token first"))
+
+    async def _in_background(self, session: Session, who: Profile, command: Command) -> None:
+        try:
+            await self._commands.in_background[type(command)](self, session, who, command)
+        except DomainError as error:
+            session.fail(error, command)
+        except Exception:
+            log.exception("command failed", command=type(command).__name__)
+            session.reply(Failure(getattr(command, "id", None), "internal_error", "the server failed", True))
+        finally:
+            session.pending -= 1
+
+    # Flow control
+
+    def flush_soon(self, connection: Connection) -> None:
+        """Flushes the connection's outbox with all others at the end of this tick."""
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(connection)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    def throttle(self, connection: Connection) -> None:
+        """Stops reading from a sender while too many messages wait for their commit."""
+        if self._log.queued > self.config.append_queue_high:
+            if not self._throttled:
+                self._loop.call_later(0.005, self._unthrottle)
+            if connection not in self._throttled and not connection.transport.is_closing():
+                self._throttled.add(connection)
+                connection.transport.pause_reading()
+
+    def _unthrottle(self) -> None:
+        if self._log.queued > self.config.append_queue_high // 2:
+            self._loop.call_later(0.005, self._unthrottle)
+            return
+        throttled, self._throttled = self._throttled, set()
+        for connection in throttled:
+            if not connection.transport.is_closing():
+                connection.transport.resume_reading()
+
+    # The end
+
+    async def drain(self) -> None:
+        """Sends the clients away, spread over `drain_s`, telling each when to come back. New ones are not accepted
+        any more."""
+        self.is_draining = True
+        connections = list(self._connections)
+        random.shuffle(connections)
+        drain_s = self.config.drain_s
+        pause_s = drain_s / 50
+        for start in range(50):
+            for connection in connections[start::50]:
+                retry_after_ms = int(random.uniform(0.2, 1.0) * drain_s * 1000)
+                session = connection.session
+                if session.profile is not None:
+                    session.reply(GoAway("the server is restarting", retry_after_ms))
+                connection.close(CloseCode.GOING_AWAY, f"come back after {retry_after_ms} ms")
+            if self._connections:
+                await asyncio.sleep(pause_s)
+        if not self._connections:
+            self._drained.set()
+        try:
+            async with asyncio.timeout(self.config.close_timeout_s):
+                await self._drained.wait()
+        except TimeoutError:
+            log.warning("clients did not close in time", count=len(self._connections))
+
+    def close(self) -> None:
+        """Ends what is left."""
+        if self._position_timer is not None:
+            self._position_timer.cancel()
+        self.wheel.stop()
+        for connection in list(self._connections):
+            connection.abort()
+
+    def websocket(self, wire: Wire) -> WebSocketConnection:
+        return WebSocketConnection(self, wire)
+
+    def tcp(self) -> asyncio.Protocol:
+        """The protocol of a raw TCP connection that was just accepted."""
+        return TcpConnection(self)

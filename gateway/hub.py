@@ -1,0 +1,211 @@
+"""Who is connected here, and the fan-out: an event is encoded once per wire and put into every session's outbox."""
+
+import asyncio
+from collections.abc import Iterator
+
+from domain.events import (
+    Event,
+    LocationUpdated,
+    LoginRevoked,
+    MessageSent,
+    PresenceChanged,
+    Typing,
+    UserDeactivated,
+)
+from domain.ports import Audience
+from gateway.session import Session
+from gateway.stats import GatewayStats
+from gateway.wire import Wire
+from protocol.close_codes import CloseCode
+
+DROPPABLE = frozenset({Typing, PresenceChanged, LocationUpdated})
+"""Events of the moment: a session that is slow does not get them."""
+
+
+class _Batch:
+    """Events for one audience, each with the session that caused it."""
+
+    __slots__ = ("audience", "events")
+
+    def __init__(self, audience: Audience, events: list[tuple[Event, object | None]]) -> None:
+        self.audience = audience
+        self.events = events
+
+
+class Hub:
+    """The sessions of this process by user. `on_event` is the process's delivery handler on the bus."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stats: GatewayStats) -> None:
+        self._loop = loop
+        self._stats = stats
+        self._batches: dict[int, _Batch] = {}
+        self._first: dict[int, Session] = {}
+        self._watchers: dict[int, set[Session]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Session]:
+        """All sessions. Safe against sessions that come and go meanwhile."""
+        for first in list(self._first.values()):
+            yield from chain(first)
+
+    def of(self, user_id: int) -> list[Session]:
+        return list(chain(self._first.get(user_id)))
+
+    def add(self, session: Session, user_id: int) -> None:
+        session.sibling = self._first.get(user_id)
+        self._first[user_id] = session
+        self._count += 1
+
+    def remove(self, session: Session, user_id: int) -> None:
+        """Forgets a session that was added."""
+        previous = None
+        for each in chain(self._first.get(user_id)):
+            if each is session:
+                break
+            previous = each
+        else:
+            return
+        if previous is not None:
+            previous.sibling = session.sibling
+        elif session.sibling is not None:
+            self._first[user_id] = session.sibling
+        else:
+            del self._first[user_id]
+        session.sibling = None
+        self._count -= 1
+        self.unwatch(session, session.watching or ())
+
+    def watch(self, session: Session, user_ids: list[int]) -> None:
+        """Subscribes a session to the presence of users."""
+        watching = session.watching = session.watching or set()
+        for user_id in user_ids:
+            watching.add(user_id)
+            self._watchers.setdefault(user_id, set()).add(session)
+
+    def unwatch(self, session: Session, user_ids: list[int] | set[int] | tuple[()]) -> None:
+        for user_id in tuple(user_ids):
+            watchers = self._watchers.get(user_id)
+            if watchers is not None:
+                watchers.discard(session)
+                if not watchers:
+                    del self._watchers[user_id]
+            if session.watching is not None:
+                session.watching.discard(user_id)
+
+    def on_event(self, event: Event, audience: Audience, origin: object | None = None) -> None:
+        """Delivers to the sessions of the audience that are here, but not to `origin`, which caused it.
+
+        Messages wait until the end of the loop's tick: all that one conversation got in it is encoded, joined and put
+        into each outbox once. In bursts of ten that is 0.1 µs a delivery instead of 0.5.
+        """
+        kind = type(event)
+        if kind is MessageSent and audience.conversation_id is not None:
+            batch = self._batches.get(audience.conversation_id)
+            if batch is not None:
+                batch.events.append((event, origin))
+                return
+            if not self._batches:
+                self._loop.call_soon(self.settle)
+            self._batches[audience.conversation_id] = _Batch(audience, [(event, origin)])
+        elif kind in DROPPABLE:
+            self._deliver_droppable(event, audience)
+        else:
+            self._deliver(_Batch(audience, [(event, origin)]))
+            if isinstance(event, LoginRevoked):
+                self._close(event.user_id, CloseCode.UNAUTHENTICATED, "this login has ended", event.login_id)
+            elif isinstance(event, UserDeactivated):
+                self._close(event.user_id, CloseCode.ACCOUNT_DISABLED, "the account is deactivated")
+
+    def before(self, event: Event, audience: Audience, origin: object | None = None) -> None:
+        """To be subscribed before whatever changes rosters: what was sent before this event is delivered before it, to
+        those who were members then."""
+        if type(event) is not MessageSent:
+            self.settle()
+
+    def settle(self) -> None:
+        """Delivers the messages of this tick."""
+        if self._batches:
+            batches, self._batches = self._batches, {}
+            for batch in batches.values():
+                self._deliver(batch)
+
+    def _deliver(self, batch: "_Batch") -> None:
+        events = batch.events
+        without = batch.audience.without
+        origins = {origin for _, origin in events}
+        encoded: dict[Wire, bytes] = {}
+        first = self._first
+        count = 0
+        for user_id in batch.audience.user_ids:
+            session = first.get(user_id)
+            while session is not None:
+                sibling = session.sibling
+                wire = session.wire
+                assert wire is not None
+                if session in origins or session.held is not None or user_id == without:
+                    self._deliver_one_by_one(session, wire, batch)
+                else:
+                    try:
+                        data = encoded[wire]
+                    except KeyError:
+                        frames = (wire.encode(event) for event, _ in events)
+                        data = encoded[wire] = b"".join(frame for frame in frames if frame is not None)
+                    if data:
+                        session.connection.push(data)
+                        count += 1
+                session = sibling
+        self._stats.deliveries += count * len(events)
+
+    def _deliver_one_by_one(self, session: Session, wire: Wire, batch: "_Batch") -> None:
+        if session.profile is None or session.profile.id == batch.audience.without:
+            return
+        for event, origin in batch.events:
+            if origin is not session:
+                frame = wire.encode(event)
+                if frame is not None:
+                    session.deliver(event, frame)
+                    self._stats.deliveries += 1
+
+    def _deliver_droppable(self, event: Event, audience: Audience) -> None:
+        watchers: set[Session] = set()
+        presence = isinstance(event, PresenceChanged)
+        if isinstance(event, PresenceChanged):
+            watchers = self._watchers.get(event.user_id, watchers)
+        frames: dict[Wire, bytes | None] = {}
+        for user_id in audience.user_ids:
+            if user_id == audience.without:
+                continue
+            for session in chain(self._first.get(user_id)):
+                wire = session.wire
+                if wire is not None and not (presence and wire.presence_on_request):
+                    self._push_droppable(session, wire, event, frames)
+        for session in tuple(watchers):
+            if session.wire is not None:
+                self._push_droppable(session, session.wire, event, frames)
+
+    def _push_droppable(self, session: Session, wire: Wire, event: Event, frames: dict[Wire, bytes | None]) -> None:
+        if session.connection.is_congested:
+            self._stats.drops[type(event).__name__] += 1
+            return
+        if wire not in frames:
+            frames[wire] = wire.encode(event)
+        frame = frames[wire]
+        if frame is not None:
+            self._stats.deliveries += 1
+            session.deliver(event, frame)
+
+    def _close(self, user_id: int, code: CloseCode, reason: str, login_id: str | None = None) -> None:
+        for session in self.of(user_id):
+            if login_id is None or session.login_id == login_id:
+                session.connection.close(code, reason)
+
+
+def chain(session: Session | None) -> Iterator[Session]:
+    """The sessions of one user, from the first on."""
+    while session is not None:
+        sibling = session.sibling
+        yield session
+        session = sibling

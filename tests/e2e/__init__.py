@@ -1,0 +1,1 @@
+"""Real server processes, real sockets, the real database file."""
