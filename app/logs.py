@@ -1,10 +1,12 @@
-"""Structured logs on standard error, as text for people or JSON for machines."""
+"""Structured logs on standard error, as text for people or JSON for machines. Tracebacks come without local variables:
+those hold passwords and tokens."""
 
 import logging
 import sys
 from typing import Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from app.config import LogConfig
 
@@ -14,9 +16,14 @@ def configure_logs(config: LogConfig) -> None:
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, stamp]
     renderer: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
         if config.format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     structlog.configure(
         processors=[*shared, *renderer],
@@ -27,3 +34,5 @@ def configure_logs(config: LogConfig) -> None:
     logging.basicConfig(
         level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+    # What a stranger sends is no error of ours: aiohttp answers malformed requests with 400 and a traceback.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -146,13 +146,14 @@ class Accounts:
         phone: str | None = None,
         address: str = "",
     ) -> tuple[User, TokenPair]:
-        """By user name, by e-mail or by phone; where several are given the first that exists counts.
+        """By e-mail, by user name or by phone; where several are given the first that exists counts, so nobody shuts
+        another out by taking an e-mail address as user name.
 
         UnknownAccount and WrongPassword take equally long. RateLimited after too many failures of the account or the
         address. AccountDisabled only tells somebody who knows the password.
         """
         user = None
-        for key, value in (("username", username), ("email", email), ("phone", phone)):
+        for key, value in (("email", email), ("username", username), ("phone", phone)):
             if user is None and value:
                 user = await self._users.find(**{key: value})
         named = username or email or phone or ""

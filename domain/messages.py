@@ -273,9 +273,11 @@ class Messages:
         )
 
     async def place(self, user_id: int, conversation_id: int, message_id: int) -> int:
-        """The seq of the message that a cursor names. InvalidValue if it is none of this conversation."""
+        """The seq of the message that a cursor names. InvalidValue if the user sees none such in this conversation;
+        ConversationNotFound, NotAMember."""
+        seat = (await self._rosters.get(conversation_id)).seat(user_id)
         message = await self._store.get(message_id)
-        if message is None or message.conversation_id != conversation_id:
+        if message is None or message.conversation_id != conversation_id or message.seq <= seat.visible_after_seq:
             raise InvalidValue("cursor", "names no message of this conversation")
         return message.seq
 

@@ -83,7 +83,7 @@ class Presence:
         self._spawn(self._announce(changed))
 
     async def _announce(self, changed: dict[int, bool]) -> None:
-        seen = {user_id: self._last_seen_ms.pop(user_id) for user_id in changed if user_id in self._last_seen_ms}
+        seen = {user_id: self._last_seen_ms[user_id] for user_id in changed if user_id in self._last_seen_ms}
         now_ms = self._clock.now_ms()
         try:
             watchers = await self._store.watchers(changed.keys())
@@ -96,6 +96,9 @@ class Presence:
             self._bus.publish(PresenceChanged(user_id, is_online, now_ms), audience)
         if seen:
             await self._users.seen(seen)
+            for user_id, at_ms in seen.items():
+                if self._last_seen_ms.get(user_id) == at_ms:
+                    del self._last_seen_ms[user_id]
 
     def is_online(self, user_id: int) -> bool:
         """Has a session on any node, or had one within the last seconds."""

@@ -23,8 +23,7 @@ async def test_what_was_missed_is_replayed_in_order(server: ServerProcess, peopl
             await sender.wait("ack", id=20 + number)
         await sender.tell(type="edit", id=30, message_id=seen["message_id"], content="seen and edited")
         await sender.wait("done", id=30)
-        async with wire.native(server, bob) as session:
-            await _sync(session, welcome, cursors=[[first, seen["seq"]]])
+        async with wire.resumed(server, bob, welcome, [[first, seen["seq"]]]) as session:
             synced = await session.wait("synced", id=7)
             assert synced["recovered"] is True
             replayed = [packet for packet in session.received if packet["type"] == "message"]
@@ -59,8 +58,7 @@ async def test_too_much_to_replay_is_told(server: ServerProcess, people: People)
             await sender.tell(type="send", id=number, conversation_id=conversation, content="x")
             if number % 100 == 99:
                 await sender.wait("ack", id=number)
-        async with wire.native(server, bob) as session:
-            await _sync(session, welcome, cursors=[])
+        async with wire.resumed(server, bob, welcome, []) as session:
             synced = await session.wait("synced", id=7)
             assert synced["recovered"] is False
             assert not [packet for packet in session.received if packet["type"] == "message"]
@@ -81,18 +79,17 @@ async def test_live_messages_wait_for_the_replay(server: ServerProcess, people: 
                 await sender.tell(type="send", id=number, conversation_id=conversation, content=str(number))
                 if number % 20 == 19:
                     await sender.wait("ack", id=number)
+                if number == 99:
+                    under_way.set()
 
+        under_way = asyncio.Event()
         sending = asyncio.create_task(keep_sending())
-        for _ in range(100):
-            await sender.wait("ack")
-            break
-        async with wire.native(server, bob) as session:
-            await _sync(session, welcome, cursors=[])
+        await under_way.wait()
+        async with wire.resumed(server, bob, welcome, []) as session:
             await session.wait("synced", id=7)
+            while not _seqs(session) or _seqs(session)[-1] < 600:
+                await session.wait("message")
             await sending
-            last = None
-            while last != 600:
-                last = (await session.wait("message"))["seq"] if not _seqs(session) or _seqs(session)[-1] < 600 else 600
             assert _seqs(session) == list(range(1, 601))
 
 
@@ -113,8 +110,7 @@ async def test_somebody_who_was_removed_hears_that_and_nothing_after(server: Ser
         await alice.request("DELETE", f"/api/v1/conversations/{group}/members/{bob.id}", status=204)
         await sender.tell(type="send", id=1, conversation_id=group, content="not for bob")
         await sender.wait("ack", id=1)
-        async with wire.native(server, bob) as session:
-            await _sync(session, welcome, cursors=[])
+        async with wire.resumed(server, bob, welcome, []) as session:
             await session.wait("synced", id=7)
             types = [packet["type"] for packet in session.received]
             assert "member_removed" in types

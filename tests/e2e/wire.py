@@ -63,6 +63,19 @@ async def native(server: ServerProcess, person: Person) -> AsyncIterator[Foreign
 
 
 @contextlib.asynccontextmanager
+async def resumed(
+    server: ServerProcess, person: Person, since: Packet, cursors: list[list[int]]
+) -> AsyncIterator[Foreign]:
+    """Over `/gateway`: hello and sync in one frame, so that nothing live comes before `synced`."""
+    async with websockets.connect(f"{server.ws_url}/gateway") as socket:
+        session = Foreign(socket.send, socket.recv)
+        hello = {"type": "hello", "token": person.token}
+        sync = {"type": "sync", "id": 7, "epoch": since["epoch"], "position": since["position"], "cursors": cursors}
+        await socket.send(f"{json.dumps(hello)}\n{json.dumps(sync)}")
+        yield session
+
+
+@contextlib.asynccontextmanager
 async def im(server: ServerProcess, person: Person) -> AsyncIterator[Foreign]:
     """Over im's own path."""
     async with websockets.connect(f"{server.ws_url}/ws/{person.id}?token={person.token}") as socket:

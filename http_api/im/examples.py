@@ -1,0 +1,101 @@
+"""Examples for the OpenAPI document, as im API shows them."""
+
+from typing import Any, Final
+
+USER: Final[dict[str, Any]] = {"id": 1, "standard_id": "test123", "name": "测试用户", "is_active": True}
+
+CONVERSATION: Final[dict[str, Any]] = {
+    "id": 1,
+    "name": "测试群组",
+    "type": "group",
+    "description": "这是一个测试群组",
+    "avatar": None,
+    "max_members": 500,
+    "allow_invite": True,
+    "allow_member_modify": False,
+    "status": "active",
+    "creator_id": 1,
+    "created_at": "2025-01-08T10:00:00Z",
+    "updated_at": "2025-01-08T10:00:00Z",
+    "member_count": 3,
+    "is_public": True,
+    "history_visible": True,
+    "watermark_text": None,
+    "last_seq": 12,
+}
+
+CONVERSATION_LIST: Final[dict[str, Any]] = {
+    "conversations": [
+        {
+            "id": 1,
+            "name": "测试群组",
+            "type": "group",
+            "status": "active",
+            "creator_id": 1,
+            "created_at": "2025-01-08T10:00:00Z",
+            "updated_at": "2025-01-08T10:00:00Z",
+            "member_count": 3,
+            "unread_count": 5,
+            "last_message_at": "2025-01-08T11:00:00Z",
+            "participants": [{"id": 2, "standard_id": "user002", "name": "其他用户"}],
+            "avatar": None,
+            "last_seq": 12,
+            "read_seq": 7,
+            "is_pinned": False,
+            "is_muted": False,
+        }
+    ],
+    "total": 1,
+    "page": 1,
+    "page_size": 20,
+}
+
+MEMBERS: Final[dict[str, Any]] = {
+    "members": [
+        {
+            "id": 1,
+            "conversation_id": 1,
+            "user_id": 1,
+            "role": "admin",
+            "status": "active",
+            "joined_at": "2025-01-08T10:00:00Z",
+            "user_name": "管理员",
+            "user_standard_id": "admin123",
+            "nickname": None,
+            "muted_until": None,
+        }
+    ],
+    "total": 1,
+}
+
+MESSAGE: Final[dict[str, Any]] = {
+    "id": 1,
+    "conversation_id": 1,
+    "sender_id": 1,
+    "message_type": "text",
+    "content": "Hello, world!",
+    "status": "sent",
+    "reply_to_id": 10,
+    "created_at": "2025-01-08T12:00:00Z",
+    "updated_at": "2025-01-08T12:00:00Z",
+    "sender_name": "用户名",
+    "sender_standard_id": "user123",
+    "seq": 1,
+    "client_msg_id": None,
+    "is_silent": False,
+}
+
+LOCATION_MESSAGE: Final[dict[str, Any]] = MESSAGE | {
+    "message_type": "location",
+    "content": "",
+    "latitude": "39.9042",
+    "longitude": "116.4074",
+    "address": "北京市朝阳区",
+}
+
+HISTORY: Final[dict[str, Any]] = {"messages": [MESSAGE], "has_more": True, "limit": 20}
+
+RECEIPTS: Final[dict[str, Any]] = {
+    "receipts": [{"id": 1, "message_id": 1, "user_id": 2, "read_at": "2025-01-08T12:30:00Z"}],
+    "total": 1,
+}

@@ -1,0 +1,1 @@
+"""The routes of inbox under `/api/v1`."""

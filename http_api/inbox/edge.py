@@ -1,0 +1,8 @@
+"""inbox's envelope: none."""
+
+from typing import Final
+
+from http_api.edge import DetailEdge
+from protocol.inbox.errors import STATUSES
+
+INBOX: Final = DetailEdge("inbox", STATUSES)

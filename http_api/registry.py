@@ -1,0 +1,201 @@
+"""Routes as declarations: from one table come routing, validation, permission and the OpenAPI document."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+from aiohttp import hdrs, web
+from pydantic import BaseModel
+
+from domain.accounts import Identity
+from domain.errors import DomainError, Forbidden, RateLimited, Unauthenticated
+from domain.model import Profile
+from http_api.binding import Invalid, PathTemplate, QueryBinder, bind_form, bind_json
+from http_api.edge import Edge, Fault, Statuses
+
+BodyT = TypeVar("BodyT")
+QueryT = TypeVar("QueryT")
+
+ADDRESS: Final = web.RequestKey("address", str)
+"""The client's address, set by the middleware for every request."""
+USER_ID: Final = web.RequestKey("user_id", int)
+"""Set once a request is authenticated, for the access log."""
+
+
+class Access(Enum):
+    PUBLIC = "public"
+    USER = "user"
+    ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[BodyT, QueryT]):
+    """What a handler is given: checked values only. `ids` and `names` are the path's parameters, integers
+    and texts."""
+
+    identity: Identity | None
+    address: str
+    ids: Mapping[str, int]
+    names: Mapping[str, str]
+    body: BodyT
+    query: QueryT
+
+    @property
+    def caller(self) -> Profile:
+        return self.proven.profile
+
+    @property
+    def proven(self) -> Identity:
+        """Unauthenticated on a route that asks for no token."""
+        if self.identity is None:
+            raise Unauthenticated
+        return self.identity
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One endpoint. The handler answers a value for the dialect's envelope, None for a response without
+    content, or a whole
+    `web.StreamResponse`. `path` has parameters like `{message_id:id}` (see `binding.CONVERTERS`)."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    access: Access = Access.USER
+    body: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None
+    body_optional: bool = False
+    query: type[BaseModel] | None = None
+    status: int = 200
+    overrides: Statuses = field(default_factory=dict)
+    """Statuses of errors where this endpoint's document differs from the dialect's table."""
+    errors: tuple[int, ...] = ()
+    """Documented statuses beyond those that follow from the declaration (401, 403 for administrators,
+    422)."""
+    sends: Any = None
+    """An example of the request body."""
+    returns: Any = None
+    """An example of the response, before the envelope; its schema is inferred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteGroup:
+    """The routes of one module of a dialect; `prefix` stands before their paths."""
+
+    edge: Edge
+    prefix: str
+    routes: Sequence[Route]
+
+
+Authenticate = Callable[[str], Awaitable[Identity]]
+CheckUser = Callable[[int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What stands before every handler. `check_user` raises RateLimited."""
+
+    authenticate: Authenticate
+    check_user: CheckUser
+    body_timeout_s: float
+
+    async def identify(self, request: web.Request, access: Access) -> Identity | None:
+        """Unauthenticated, Forbidden, RateLimited, and what `authenticate` raises."""
+        if access is Access.PUBLIC:
+            return None
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated
+        identity = await self.authenticate(token.strip())
+        request[USER_ID] = identity.profile.id
+        await self.check_user(identity.profile.id)
+        if access is Access.ADMINISTRATOR and not identity.profile.is_admin:
+            raise Forbidden("administrators only")
+        return identity
+
+
+class Endpoint:
+    """A route in service: who asks is settled before anything of the request is looked at."""
+
+    def __init__(self, gate: Gate, group: RouteGroup, route: Route) -> None:
+        self._gate = gate
+        self._edge = group.edge
+        self._route = route
+        self._path = PathTemplate(group.prefix + route.path)
+        self._query = QueryBinder(route.query) if route.query else None
+
+    def bind(self, router: web.UrlDispatcher) -> None:
+        resource = router.add_resource(self._path.pattern)
+        resource.add_route(self._route.method, self.serve)
+        if self._route.method == hdrs.METH_GET:
+            resource.add_route(hdrs.METH_HEAD, self.serve)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        try:
+            identity = await self._gate.identify(request, self._route.access)
+            result = await self._route.handler(await self._call(request, identity))
+        except DomainError as error:
+            return error_response(self._edge, error, self._route.overrides)
+        except Invalid as error:
+            status, value = self._edge.invalid(error.faults)
+            return json_response(value, status)
+        if isinstance(result, web.StreamResponse):
+            return result
+        value = self._edge.success(result)
+        return web.Response(status=self._route.status) if value is None else json_response(value, self._route.status)
+
+    async def _call(self, request: web.Request, identity: Identity | None) -> Call[Any, Any]:
+        faults: list[Fault] = []
+        parameters = self._path.bind(request.match_info, faults)
+        query = self._query.bind(request.query, faults) if self._query else None
+        body = await self._body(request, faults)
+        if faults:
+            raise Invalid(faults)
+        ids = {name: value for name, value in parameters.items() if isinstance(value, int)}
+        names = {name: value for name, value in parameters.items() if isinstance(value, str)}
+        return Call(identity, request[ADDRESS], ids, names, body, query)
+
+    async def _body(self, request: web.Request, faults: list[Fault]) -> BaseModel | None:
+        route = self._route
+        if route.body is None and route.form is None:
+            return None
+        try:
+            async with asyncio.timeout(self._gate.body_timeout_s):
+                payload = await request.read()
+        except TimeoutError as error:
+            raise web.HTTPRequestTimeout from error
+        if route.form is not None:
+            return bind_form(route.form, request.content_type, payload, faults)
+        assert route.body is not None
+        if not payload and route.body_optional:
+            return None
+        return bind_json(route.body, payload, faults)
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(value),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+def error_response(edge: Edge, error: DomainError, overrides: Statuses) -> web.Response:
+    """With `Retry-After` where waiting helps and the challenge that RFC 6750 wants with a 401."""
+    status, value = edge.failure(error, overrides)
+    headers: dict[str, str] = {}
+    if isinstance(error, RateLimited):
+        headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(error.retry_after_s)))
+    if status == 401:
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    return json_response(value, status, headers)

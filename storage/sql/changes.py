@@ -1,0 +1,37 @@
+"""The resume log: events as they are kept for clients that come back."""
+
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Insert, insert
+
+from domain.events import Event, MemberRemoved
+from storage.sql.tables import changes
+
+_decoder: Final = msgspec.json.Decoder(reduce(or_, Event.__subclasses__()))
+_encoder: Final = msgspec.json.Encoder()
+
+INSERT: Final[Insert] = insert(changes)
+
+
+def change_rows(
+    event: Event, conversation_id: int | None, at_ms: int, only_for: int | None = None
+) -> list[dict[str, Any]]:
+    """The rows that keep an event. Somebody who was removed reads the events of the conversation no longer, so a row of
+    their own tells them."""
+    row = {
+        "conversation_id": conversation_id,
+        "user_id": only_for,
+        "event": _encoder.encode(event).decode(),
+        "at_ms": at_ms,
+    }
+    if isinstance(event, MemberRemoved) and only_for is None:
+        return [row, {**row, "user_id": event.user_id}]
+    return [row]
+
+
+def read_event(text: str) -> Event:
+    event: Event = _decoder.decode(text)
+    return event

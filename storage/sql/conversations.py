@@ -1,0 +1,298 @@
+"""Conversations and their members."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import and_, bindparam, func, insert, not_, select, union_all, update
+
+from domain.errors import ConversationNotFound
+from domain.events import Event
+from domain.model import (
+    Conversation,
+    ConversationKind,
+    ConversationStatus,
+    ConversationView,
+    Member,
+    MemberStatus,
+    MemberView,
+    Profile,
+    Role,
+)
+from domain.ports import ConversationEdit, RosterData, RosterRow
+from storage.sql import rows
+from storage.sql.conversation_edit import SqlConversationEdit
+from storage.sql.database import Database
+from storage.sql.dialects import Query, one_of
+from storage.sql.messages import counts_as_unread
+from storage.sql.plan import Plan
+from storage.sql.plan import rows as ask
+from storage.sql.tables import contacts, conversations, members, messages, users
+
+MAX_PARTICIPANTS: Final = 20
+"""Of a group, in a list of conversations."""
+
+_is_active_member: Final = members.c.status == MemberStatus.ACTIVE.value
+_is_active: Final = conversations.c.status == ConversationStatus.ACTIVE.value
+_of_member: Final = conversations.c.id == members.c.conversation_id
+_in_order_of_joining: Final = (members.c.joined_at_ms, members.c.id)
+
+_conversations: Final = select(*rows.CONVERSATION_COLUMNS)
+_BY_ID: Final = Query(_conversations.where(conversations.c.id == bindparam("id")))
+
+_MEMBER: Final = Query(
+    select(*rows.MEMBER_COLUMNS)
+    .join(conversations, _of_member)
+    .where(
+        members.c.conversation_id == bindparam("conversation_id"),
+        members.c.user_id == bindparam("user_id"),
+        _is_active_member,
+    )
+)
+_MEMBERS: Final = Query(
+    select(*rows.MEMBER_COLUMNS, *rows.PROFILE_COLUMNS)
+    .join(conversations, _of_member)
+    .join(users, users.c.id == members.c.user_id)
+    .where(members.c.conversation_id == bindparam("conversation_id"), _is_active_member)
+    .order_by(*_in_order_of_joining)
+)
+_ROSTER: Final = Query(
+    select(members.c.user_id, members.c.role, members.c.muted_until_ms, members.c.visible_after_seq)
+    .where(members.c.conversation_id == bindparam("conversation_id"), _is_active_member)
+    .order_by(*_in_order_of_joining)
+)
+_BLOCKERS: Final = Query(
+    select(contacts.c.user_id).where(
+        one_of(contacts.c.user_id, "user_ids"), one_of(contacts.c.contact_id, "user_ids"), contacts.c.is_blocked
+    )
+)
+
+_listed: Final = and_(members.c.user_id == bindparam("user_id"), _is_active_member, _is_active, not_(rows.is_hidden))
+_newest_first: Final = (
+    func.coalesce(conversations.c.last_message_at_ms, conversations.c.created_at_ms).desc(),
+    conversations.c.id.desc(),
+)
+_COUNT: Final = Query(select(func.count()).select_from(members).join(conversations, _of_member).where(_listed))
+
+_page: Final = (
+    select(members.c.id.label("member_id"))
+    .join(conversations, _of_member)
+    .where(_listed)
+    .order_by(*_newest_first)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+    .subquery()
+)
+_unread_count: Final = (
+    select(func.count()).select_from(messages).where(counts_as_unread).correlate(members).scalar_subquery()
+)
+_LIST: Final = Query(
+    select(*rows.CONVERSATION_COLUMNS, *rows.MEMBER_COLUMNS, _unread_count, *rows.MESSAGE_COLUMNS)
+    .select_from(_page)
+    .join(members, members.c.id == _page.c.member_id)
+    .join(conversations, _of_member)
+    .outerjoin(
+        messages,
+        and_(
+            messages.c.conversation_id == conversations.c.id,
+            messages.c.seq == conversations.c.last_seq,
+            messages.c.seq > members.c.visible_after_seq,
+        ),
+    )
+    .order_by(*_newest_first)
+)
+
+PARTICIPANTS_AT_ONCE: Final = 128
+
+
+@cache
+def _participants(count: int) -> Query:
+    """The first members of `count` conversations: a window function would read all the members of each."""
+    first = [
+        select(members.c.conversation_id, members.c.user_id)
+        .where(
+            members.c.conversation_id == bindparam(f"conversation_id_{number}"),
+            _is_active_member,
+            members.c.user_id != bindparam("user_id"),
+        )
+        .order_by(*_in_order_of_joining)
+        .limit(MAX_PARTICIPANTS)
+        .subquery()
+        for number in range(count)
+    ]
+    chosen = union_all(*(select(one.c.conversation_id, one.c.user_id) for one in first)).subquery()
+    return Query(
+        select(chosen.c.conversation_id, *rows.PROFILE_COLUMNS).join_from(chosen, users, users.c.id == chosen.c.user_id)
+    )
+
+
+_FRIENDS: Final = Query(
+    select(contacts.c.contact_id, contacts.c.user_id).where(
+        one_of(contacts.c.contact_id, "user_ids"), not_(contacts.c.is_blocked)
+    )
+)
+_BLOCKED: Final = Query(
+    select(contacts.c.user_id, contacts.c.contact_id).where(
+        one_of(contacts.c.user_id, "user_ids"), contacts.c.is_blocked
+    )
+)
+_partner: Final = members.alias()
+_PARTNERS: Final = Query(
+    select(members.c.user_id, _partner.c.user_id)
+    .join(conversations, and_(_of_member, conversations.c.kind == ConversationKind.SINGLE.value))
+    .join(_partner, and_(_partner.c.conversation_id == conversations.c.id, _partner.c.user_id != members.c.user_id))
+    .where(one_of(members.c.user_id, "user_ids"))
+)
+
+
+def roster_plan(conversation_id: int) -> Plan[RosterData | None]:
+    found = yield _BY_ID, {"id": conversation_id}
+    if not found:
+        return None
+    conversation = rows.conversation(found[0])
+    if conversation.status is not ConversationStatus.ACTIVE:
+        return None
+    seats = [
+        RosterRow(row[0], rows.role(row[1]), row[2], row[3])
+        for row in (yield _ROSTER, {"conversation_id": conversation_id})
+    ]
+    blockers: frozenset[int] = frozenset()
+    if conversation.kind is ConversationKind.SINGLE:
+        ids = [[seat.user_id] for seat in seats]
+        blockers = frozenset(row[0] for row in (yield _BLOCKERS, {"user_ids": ids}))
+    return RosterData(conversation, seats, blockers)
+
+
+def list_plan(user_id: int, offset: int, limit: int) -> Plan[tuple[list[ConversationView], int]]:
+    total: int = (yield _COUNT, {"user_id": user_id})[0][0]
+    found = yield _LIST, {"user_id": user_id, "offset": offset, "limit": limit}
+    participants: defaultdict[int, list[Profile]] = defaultdict(list)
+    for start in range(0, len(found), PARTICIPANTS_AT_ONCE):
+        ids = [row[0] for row in found[start : start + PARTICIPANTS_AT_ONCE]]
+        # Few sizes, so that few statements are compiled; -1 is no conversation.
+        ids += [-1] * ((1 << (len(ids) - 1).bit_length()) - len(ids))
+        named = {f"conversation_id_{number}": key for number, key in enumerate(ids)}
+        for row in (yield _participants(len(ids)), {"user_id": user_id, **named}):
+            participants[row[0]].append(rows.profile(row[1:]))
+    middle = len(rows.CONVERSATION_COLUMNS)
+    end = middle + len(rows.MEMBER_COLUMNS)
+    views = [
+        ConversationView(
+            conversation=rows.conversation(row[:middle]),
+            member=rows.member(row[middle:end]),
+            unread_count=row[end],
+            participants=tuple(participants[row[0]]),
+            last_message=None if row[end + 1] is None else rows.message(row[end + 1 :]),
+        )
+        for row in found
+    ]
+    return views, total
+
+
+def watchers_plan(user_ids: Collection[int]) -> Plan[dict[int, set[int]]]:
+    ids = {"user_ids": [[user_id] for user_id in user_ids]}
+    watchers: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
+    for query in (_FRIENDS, _PARTNERS):
+        for user_id, watcher_id in (yield query, ids):
+            watchers[user_id].add(watcher_id)
+    for user_id, blocked_id in (yield _BLOCKED, ids):
+        watchers[user_id].discard(blocked_id)
+    return watchers
+
+
+class SqlConversationStore:
+    """Implements `domain.ports.ConversationStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
+        low, high = sorted((creator_id, other_id))
+        single_key = f"{low}:{high}"
+        by_key = _conversations.where(conversations.c.single_key == single_key)
+        async with self._database.writing() as connection:
+            row = (await connection.execute(by_key)).one_or_none()
+            if row is not None:
+                await connection.execute(
+                    update(members)
+                    .where(members.c.conversation_id == row[0], members.c.user_id == creator_id)
+                    .values(hidden_at_seq=None)
+                )
+                return rows.conversation(row), False
+            result = await connection.execute(
+                insert(conversations).values(
+                    kind=ConversationKind.SINGLE.value,
+                    single_key=single_key,
+                    creator_id=creator_id,
+                    max_members=2,
+                    status=ConversationStatus.ACTIVE.value,
+                    member_count=2,
+                    created_at_ms=now_ms,
+                    updated_at_ms=now_ms,
+                )
+            )
+            edit = SqlConversationEdit(connection, await self._fresh(connection, result), self._database.now_ms)
+            await edit.insert_members((creator_id, other_id), Role.MEMBER, now_ms)
+            return edit.conversation, True
+
+    @staticmethod
+    async def _fresh(connection: Any, result: Any) -> Conversation:
+        found = await connection.execute(_conversations.where(conversations.c.id == result.inserted_primary_key[0]))
+        return rows.conversation(found.one())
+
+    async def create_group(
+        self, conversation: Conversation, member_ids: Sequence[int], event: Callable[[Conversation], Event]
+    ) -> Conversation:
+        others = [user_id for user_id in dict.fromkeys(member_ids) if user_id != conversation.creator_id]
+        async with self._database.writing() as connection:
+            values = {name: getattr(conversation, name) for name in conversation.__struct_fields__ if name != "id"}
+            values |= {
+                "kind": conversation.kind.value,
+                "status": conversation.status.value,
+                "member_count": len(others) + 1,
+            }
+            result = await connection.execute(insert(conversations).values(**values))
+            edit = SqlConversationEdit(connection, await self._fresh(connection, result), self._database.now_ms)
+            now_ms = conversation.created_at_ms
+            await edit.insert_members((conversation.creator_id,), Role.OWNER, now_ms)
+            await edit.insert_members(others, Role.MEMBER, now_ms)
+            await edit.record(event(edit.conversation))
+            return edit.conversation
+
+    async def get(self, conversation_id: int) -> Conversation | None:
+        found = await self._database.read(ask(_BY_ID, id=conversation_id))
+        return rows.conversation(found[0]) if found else None
+
+    async def member(self, conversation_id: int, user_id: int) -> Member | None:
+        found = await self._database.read(ask(_MEMBER, conversation_id=conversation_id, user_id=user_id))
+        return rows.member(found[0]) if found else None
+
+    async def roster(self, conversation_id: int) -> RosterData | None:
+        return await self._database.read(roster_plan(conversation_id))
+
+    async def list_for(self, user_id: int, *, offset: int, limit: int) -> tuple[list[ConversationView], int]:
+        return await self._database.read(list_plan(user_id, offset, limit))
+
+    async def members(self, conversation_id: int) -> list[MemberView]:
+        middle = len(rows.MEMBER_COLUMNS)
+        found = await self._database.read(ask(_MEMBERS, conversation_id=conversation_id))
+        return [MemberView(rows.member(row[:middle]), rows.profile(row[middle:])) for row in found]
+
+    def edit(self, conversation_id: int) -> AbstractAsyncContextManager[ConversationEdit]:
+        return self._edit(conversation_id)
+
+    @asynccontextmanager
+    async def _edit(self, conversation_id: int) -> AsyncIterator[ConversationEdit]:
+        async with self._database.writing() as connection:
+            found = await connection.execute(
+                _conversations.where(conversations.c.id == conversation_id, _is_active).with_for_update()
+            )
+            row = found.one_or_none()
+            if row is None:
+                raise ConversationNotFound
+            yield SqlConversationEdit(connection, rows.conversation(row), self._database.now_ms)
+
+    async def watchers(self, user_ids: Collection[int]) -> dict[int, set[int]]:
+        return await self._database.read(watchers_plan(user_ids))

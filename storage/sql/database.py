@@ -1,0 +1,37 @@
+"""Where transactions begin: readers for plans, the write gate, and SQLAlchemy connections that write."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.sql.errors import DRIVER_ERRORS, translated
+from storage.sql.gate import WriteGate
+from storage.sql.plan import Plan, Reader
+
+T = TypeVar("T")
+
+
+class Database:
+    """What the stores share. `engine` begins every transaction as a writer; only who holds the gate uses it."""
+
+    def __init__(self, reader: Reader, engine: AsyncEngine, gate: WriteGate, now_ms: Callable[[], int]) -> None:
+        self._reader = reader
+        self._engine = engine
+        self._gate = gate
+        self.now_ms = now_ms
+
+    async def read(self, plan: Plan[T]) -> T:
+        """Unavailable."""
+        return await self._reader.read(plan)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction: commits when the block ends, rolls back when it raises. Unavailable, UniqueViolation."""
+        async with self._gate:
+            try:
+                async with self._engine.begin() as connection:
+                    yield connection
+            except DRIVER_ERRORS as error:
+                raise translated(error) from error

@@ -1,0 +1,185 @@
+"""Messages at rest: history, unread counts, receipts, changes of one message."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import and_, bindparam, false, func, select, update
+
+from domain.errors import MessageNotFound
+from domain.events import Event
+from domain.model import ConversationStatus, MemberStatus, Message, MessageState, Receipt
+from domain.ports import MessageEdit
+from storage.sql import changes, rows
+from storage.sql.database import Database
+from storage.sql.dialects import Query, one_of
+from storage.sql.plan import rows as ask
+from storage.sql.tables import conversations, members, messages, receipts
+
+_messages: Final = select(*rows.MESSAGE_COLUMNS)
+_BY_ID: Final = Query(_messages.where(messages.c.id == bindparam("id"), messages.c.seq > 0))
+_BY_IDS: Final = Query(
+    _messages.where(
+        one_of(messages.c.id, "ids"), messages.c.conversation_id == bindparam("conversation_id"), messages.c.seq > 0
+    ).order_by(messages.c.seq)
+)
+_between: Final = _messages.where(
+    messages.c.conversation_id == bindparam("conversation_id"),
+    messages.c.seq > bindparam("after_seq"),
+    messages.c.seq < bindparam("before_seq"),
+).limit(bindparam("limit"))
+_OLDEST: Final = Query(_between.order_by(messages.c.seq))
+_NEWEST: Final = Query(_between.order_by(messages.c.seq.desc()))
+
+counts_as_unread: Final = and_(
+    messages.c.conversation_id == members.c.conversation_id,
+    messages.c.seq > members.c.read_seq,
+    messages.c.seq > members.c.visible_after_seq,
+    messages.c.sender_id != members.c.user_id,
+    messages.c.state != MessageState.RECALLED.value,
+    messages.c.state != MessageState.DELETED.value,
+    messages.c.is_silent == false(),
+)
+"""Of messages beside a member. Scheduled messages have negative seqs."""
+
+_unread: Final = (
+    select(func.count())
+    .select_from(members)
+    .join(conversations, conversations.c.id == members.c.conversation_id)
+    .join(messages, counts_as_unread)
+    .where(
+        members.c.user_id == bindparam("user_id"),
+        members.c.status == MemberStatus.ACTIVE.value,
+        conversations.c.status == ConversationStatus.ACTIVE.value,
+        conversations.c.last_seq > members.c.read_seq,
+    )
+)
+_UNREAD: Final = Query(_unread)
+_UNREAD_IN_ONE: Final = Query(_unread.where(members.c.conversation_id == bindparam("conversation_id")))
+
+_other: Final = receipts.alias()
+_first_to_seq: Final = (
+    select(func.min(_other.c.to_seq))
+    .where(
+        _other.c.conversation_id == members.c.conversation_id,
+        _other.c.user_id == members.c.user_id,
+        _other.c.to_seq >= bindparam("seq"),
+    )
+    .scalar_subquery()
+)
+_RECEIPTS: Final = Query(
+    select(receipts.c.id, receipts.c.user_id, receipts.c.read_at_ms)
+    .select_from(members)
+    .join(
+        receipts,
+        and_(
+            receipts.c.conversation_id == members.c.conversation_id,
+            receipts.c.user_id == members.c.user_id,
+            receipts.c.to_seq == _first_to_seq,
+            receipts.c.from_seq <= bindparam("seq"),
+        ),
+    )
+    .where(members.c.conversation_id == bindparam("conversation_id"), members.c.user_id != bindparam("sender_id"))
+    .order_by(receipts.c.read_at_ms, receipts.c.id)
+)
+"""One look for each member, former ones too; not one for each receipt that is newer than the message."""
+
+NO_SEQ: Final = 2**62
+
+
+class SqlMessageEdit:
+    """Implements `domain.ports.MessageEdit`; what was set is written when the block ends."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.fields: dict[str, Any] = {}
+        self.events: list[Event] = []
+
+    def set(self, event: Callable[[Message], Event], /, **fields: Any) -> Message:
+        self.message = msgspec.structs.replace(self.message, **fields)
+        self.fields |= fields
+        self.events.append(event(self.message))
+        return self.message
+
+
+class SqlMessageStore:
+    """Implements `domain.ports.MessageStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, message_id: int) -> Message | None:
+        found = await self._database.read(ask(_BY_ID, id=message_id))
+        return rows.message(found[0]) if found else None
+
+    async def get_many(self, conversation_id: int, message_ids: Collection[int]) -> list[Message]:
+        ids = [[message_id] for message_id in set(message_ids)]
+        found = await self._database.read(ask(_BY_IDS, conversation_id=conversation_id, ids=ids))
+        return [rows.message(row) for row in found]
+
+    async def history(
+        self, conversation_id: int, *, after_seq: int = 0, before_seq: int | None = None, limit: int, newest: bool
+    ) -> tuple[list[Message], bool]:
+        found = await self._database.read(
+            ask(
+                _NEWEST if newest else _OLDEST,
+                conversation_id=conversation_id,
+                after_seq=max(after_seq, 0),
+                before_seq=NO_SEQ if before_seq is None else before_seq,
+                limit=limit + 1,
+            )
+        )
+        page = [rows.message(row) for row in found[:limit]]
+        if newest:
+            page.reverse()
+        return page, len(found) > limit
+
+    async def history_page(self, conversation_id: int, *, after_seq: int, offset: int, limit: int) -> list[Message]:
+        # Seqs have no gaps, so an offset is a seq.
+        page, _ = await self.history(conversation_id, after_seq=max(after_seq, 0) + offset, limit=limit, newest=False)
+        return page
+
+    def edit(self, message_id: int) -> AbstractAsyncContextManager[MessageEdit]:
+        return self._edit(message_id)
+
+    @asynccontextmanager
+    async def _edit(self, message_id: int) -> AsyncIterator[MessageEdit]:
+        async with self._database.writing() as connection:
+            result = await connection.execute(
+                _messages.where(messages.c.id == message_id, messages.c.seq > 0).with_for_update()
+            )
+            row = result.one_or_none()
+            if row is None:
+                raise MessageNotFound
+            edit = SqlMessageEdit(rows.message(row))
+            yield edit
+            if edit.events:
+                values = dict(edit.fields)
+                if "attachment" in values:
+                    values["attachment"] = rows.attachment_text(values["attachment"])
+                if values:
+                    await connection.execute(update(messages).where(messages.c.id == message_id).values(**values))
+                now_ms = self._database.now_ms()
+                await connection.execute(
+                    changes.INSERT,
+                    [
+                        row
+                        for event in edit.events
+                        for row in changes.change_rows(event, edit.message.conversation_id, now_ms)
+                    ],
+                )
+
+    async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
+        if conversation_id is None:
+            found = await self._database.read(ask(_UNREAD, user_id=user_id))
+        else:
+            found = await self._database.read(ask(_UNREAD_IN_ONE, user_id=user_id, conversation_id=conversation_id))
+        count: int = found[0][0]
+        return count
+
+    async def receipts(self, message: Message) -> list[Receipt]:
+        found = await self._database.read(
+            ask(_RECEIPTS, conversation_id=message.conversation_id, seq=message.seq, sender_id=message.sender_id)
+        )
+        return [Receipt(row[0], message.id, row[1], row[2]) for row in found]

@@ -1,0 +1,69 @@
+"""The schema's versions, and the way from one to the next (Alembic)."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from storage.sql.errors import ForeignDatabase, NewerDatabase
+
+VERSION_TABLE: Final = "schema_version"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The version that this program works with."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def current(connection: Connection) -> str | None:
+    """The version of a database; None if it is empty. ForeignDatabase, NewerDatabase."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    revision = context.get_current_revision()
+    if revision is None:
+        if set(inspect(connection).get_table_names()) - {VERSION_TABLE}:
+            raise ForeignDatabase("the database holds tables, but not ours; choose another one")
+        return None
+    if revision not in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
+        raise NewerDatabase(
+            f"the database has schema version {revision}, which this program does not know; use a newer version of it"
+        )
+    return revision
+
+
+def upgrade(connection: Connection) -> None:
+    """Brings a database, empty or of an older version, to `head()`, in the connection's transaction.
+    ForeignDatabase, NewerDatabase."""
+    if current(connection) != head():
+        command.upgrade(_config(connection), "head")
+
+
+def downgrade(connection: Connection, revision: str = "base") -> None:
+    """Takes back the versions after `revision`, with the data that only they hold. ForeignDatabase, NewerDatabase."""
+    if current(connection) is not None:
+        command.downgrade(_config(connection), revision)
+
+
+def differences(connection: Connection) -> list[Any]:
+    """What is different between a database and the tables that the program declares."""
+    from alembic.autogenerate import compare_metadata
+
+    from storage.sql import record_tables, tables
+
+    assert record_tables  # declares its tables in the same metadata
+    context = MigrationContext.configure(
+        connection, opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": False}
+    )
+    return list(compare_metadata(context, tables.metadata))

@@ -1,0 +1,31 @@
+"""Work on the database as a generator: it yields steps and is sent their rows, so it knows no driver and no thread."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from storage.sql.dialects import BulkInsert, BulkUpdate, Query
+
+T = TypeVar("T")
+
+Row = Sequence[Any]
+Step = tuple[Query, Mapping[str, Any]] | tuple[BulkInsert | BulkUpdate, Sequence[Row]]
+Plan = Generator[Step, list[Row], T]
+"""Yields what to do; is sent the rows of a query, an empty list for a change; returns the result."""
+
+
+class Reader(Protocol):
+    async def read(self, plan: Plan[T]) -> T:
+        """Runs the plan on one snapshot of the database. Unavailable."""
+        ...
+
+
+class Writer(Protocol):
+    async def write(self, make_plan: Callable[[], Plan[T]]) -> T:
+        """Runs the plan in one transaction and commits it; durable when this returns. The caller holds the write gate.
+        Nothing is changed if it raises: Unavailable, UniqueViolation, InvalidValue."""
+        ...
+
+
+def rows(query: Query, **parameters: Any) -> Plan[list[Row]]:
+    """The plan of one query."""
+    return (yield query, parameters)

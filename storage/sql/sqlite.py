@@ -1,0 +1,105 @@
+"""The embedded default: one SQLite file, one writer thread, a few reader threads."""
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import event, insert, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from storage.sql import migrations
+from storage.sql.append import SqlMessageLog
+from storage.sql.conversations import SqlConversationStore
+from storage.sql.database import Database
+from storage.sql.errors import DRIVER_ERRORS, CannotOpen
+from storage.sql.gate import WriteGate
+from storage.sql.logins import SqlLoginStore
+from storage.sql.marks import SqlMarkLog
+from storage.sql.messages import SqlMessageStore
+from storage.sql.sync import SqlSyncStore
+from storage.sql.tables import meta
+from storage.sql.users import SqlUserStore
+from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
+
+READERS: Final = 4
+"""Threads for queries; a slow one must not keep the others waiting."""
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def create_engine(path: Path) -> AsyncEngine:
+    """One connection whose every transaction is a writer's from its beginning."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connect(connection: Any, _: Any) -> None:
+        prepare(connection)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class SqliteStores:
+    """Every store on the database at `path`. Use it between `start` and `close`."""
+
+    def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
+        self.path = path
+        self._engine = create_engine(path)
+        self._writer = Workers(path, "writer", 1)
+        self._readers = Workers(path, "reader", READERS)
+        gate = WriteGate()
+        self.database = database = Database(self._readers, self._engine, gate, now_ms)
+        self.users = SqlUserStore(database)
+        self.logins = SqlLoginStore(database)
+        self.conversations = SqlConversationStore(database)
+        self.messages = SqlMessageStore(database)
+        self.sync = SqlSyncStore(database)
+        self.log = SqlMessageLog(self._writer, gate, now_ms)
+        self.marks = SqlMarkLog(self._writer, gate, now_ms)
+
+    async def start(self) -> None:
+        """Creates or migrates the database. CannotOpen, ForeignDatabase, NewerDatabase."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(migrations.upgrade)
+                if await connection.scalar(select(meta.c.value).where(meta.c.name == "epoch")) is None:
+                    await connection.execute(insert(meta).values(name="epoch", value=secrets.token_hex(8)))
+            await self._writer.start()
+            await self._readers.start()
+        except DRIVER_ERRORS as error:
+            await self.close()
+            raise CannotOpen(f"the database {self.path} cannot be opened: {_reason(error)}") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Answers what was accepted, then closes the database."""
+        await self.log.close()
+        await self.marks.close()
+        await self._writer.close()
+        await self._readers.close()
+        await self._engine.dispose()
+
+
+def _reason(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    return str(original)
+
+
+def open_sqlite(path: Path | str, now_ms: Callable[[], int] = wall_clock_ms) -> SqliteStores:
+    """The stores on one SQLite file, which need not exist yet; its folder must. Call `start` before use."""
+    return SqliteStores(Path(path), now_ms)

@@ -1,0 +1,135 @@
+"""Contract of MessageStore and MessageEdit."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import MessageNotFound
+from domain.events import MessageEdited, MessageRecalled
+from domain.model import ConversationStatus, Location, MemberStatus, MessageKind, MessageState, Profile
+from tests.storage.world import World
+
+SOMEBODY = Profile(1, "one", "one")
+
+
+async def recall(world: World, message_id: int) -> None:
+    async with world.stores.messages.edit(message_id) as edit:
+        edit.set(
+            lambda message: MessageRecalled(message, 1, 5), content="", attachment=None, state=MessageState.RECALLED
+        )
+
+
+async def test_history_pages_in_both_directions(world: World) -> None:
+    one, two = await world.users(2)
+    conversation = await world.single(one, two)
+    other = await world.group(one)
+    await world.send(other.id, one)
+    sent = await world.send_all(conversation.id, one, "abcdefg")
+    store = world.stores.messages
+
+    async def page(**bounds: int | bool) -> tuple[list[int], bool]:
+        found, more = await store.history(conversation.id, **bounds)  # type: ignore[arg-type]
+        assert found == [sent[message.seq - 1] for message in found]
+        return [message.seq for message in found], more
+
+    assert await page(limit=3, newest=True) == ([5, 6, 7], True)
+    assert await page(limit=3, newest=False) == ([1, 2, 3], True)
+    assert await page(limit=7, newest=True) == ([1, 2, 3, 4, 5, 6, 7], False)
+    assert await page(before_seq=4, limit=2, newest=True) == ([2, 3], True)
+    assert await page(before_seq=4, after_seq=1, limit=2, newest=True) == ([2, 3], False)
+    assert await page(after_seq=5, limit=3, newest=False) == ([6, 7], False)
+    assert await page(after_seq=7, limit=3, newest=False) == ([], False)
+    offset = await store.history_page(conversation.id, after_seq=2, offset=3, limit=5)
+    assert [message.seq for message in offset] == [6, 7]
+
+
+async def test_messages_are_found_by_id_within_their_conversation(world: World) -> None:
+    one, two = await world.users(2)
+    conversation, other = await world.single(one, two), await world.group(one)
+    first, second = await world.send_all(conversation.id, one, "ab")
+    elsewhere = await world.send(other.id, one)
+    store = world.stores.messages
+    assert await store.get(second.id) == second
+    assert await store.get(10**15) is None
+    wanted = [second.id, elsewhere.id, first.id, first.id, 10**15]
+    assert await store.get_many(conversation.id, wanted) == [first, second]
+    assert await store.get_many(conversation.id, []) == []
+
+
+async def test_an_edit_is_stored_when_its_block_ends_and_not_when_it_raises(world: World) -> None:
+    one, two = await world.users(2)
+    conversation = await world.single(one, two)
+    message = await world.send(
+        conversation.id, one, "old", kind=MessageKind.LOCATION, attachment=Location("1", "2"), is_silent=True
+    )
+    store = world.stores.messages
+    with pytest.raises(ZeroDivisionError):
+        async with store.edit(message.id) as edit:
+            edit.set(lambda new: MessageEdited(new, SOMEBODY), content="never")
+            raise ZeroDivisionError
+    assert await store.get(message.id) == message
+    async with store.edit(message.id) as edit:
+        assert edit.message == message
+        changed = edit.set(
+            lambda new: MessageEdited(new, SOMEBODY),
+            content="new",
+            state=MessageState.EDITED,
+            attachment=Location("3", "4"),
+            is_pinned=True,
+            updated_at_ms=9,
+        )
+        assert edit.message == changed
+    assert await store.get(message.id) == changed
+    assert (changed.content, changed.attachment, changed.is_pinned) == ("new", Location("3", "4"), True)
+    scheduled = await world.send(conversation.id, one, send_at_ms=10**15)
+    for missing in (10**15, scheduled.id):
+        with pytest.raises(MessageNotFound):
+            async with store.edit(missing):
+                pass
+
+
+async def test_edits_of_one_message_see_each_other(world: World) -> None:
+    one, two = await world.users(2)
+    message = await world.send((await world.single(one, two)).id, one, "")
+
+    async def add(letter: str) -> None:
+        async with world.stores.messages.edit(message.id) as edit:
+            await asyncio.sleep(0)
+            edit.set(lambda new: MessageEdited(new, SOMEBODY), content=edit.message.content + letter)
+
+    await asyncio.gather(*(add(letter) for letter in "abcdef"))
+    changed = await world.stores.messages.get(message.id)
+    assert changed is not None
+    assert sorted(changed.content) == list("abcdef")
+
+
+async def test_what_counts_as_unread(world: World) -> None:
+    one, two, three = await world.users(3)
+    group, single = await world.group(one, [two, three]), await world.single(one, two)
+    sent = await world.send_all(group.id, one, "abcdef")
+    await world.send(group.id, two)
+    await world.send(group.id, one, is_silent=True)
+    await world.send(group.id, one, send_at_ms=10**15)
+    await world.send(single.id, one)
+    unread = world.stores.messages.unread
+    assert [await unread(user_id, group.id) for user_id in (one, two, three)] == [1, 6, 7]
+    assert [await unread(user_id) for user_id in (one, two, three)] == [1, 7, 7]
+    await recall(world, sent[4].id)
+    await world.mark(group.id, two, (2, 2))
+    assert (await unread(two, group.id), await unread(two)) == (3, 4)
+    await world.mark(group.id, two, (1, 8))
+    assert (await unread(two, group.id), await unread(two)) == (0, 1)
+    assert await unread(10**15) == 0
+
+
+async def test_nobody_who_left_has_unread_messages(world: World) -> None:
+    one, two = await world.users(2)
+    left, dissolved = await world.group(one, [two]), await world.group(one, [two])
+    for group in (left, dissolved):
+        await world.send(group.id, one)
+    async with world.stores.conversations.edit(left.id) as edit:
+        await edit.set_member(two, status=MemberStatus.LEFT)
+    assert await world.stores.messages.unread(two) == 1
+    async with world.stores.conversations.edit(dissolved.id) as edit:
+        await edit.set(status=ConversationStatus.DISSOLVED)
+    assert await world.stores.messages.unread(two) == 0
