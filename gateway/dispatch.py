@@ -81,6 +81,7 @@ class Commands:
             Hello: self.hello_again,
             SubscribePresence: self.subscribe,
             UnsubscribePresence: self.unsubscribe,
+            Sync: self.sync,
         }
         """Answered without a task."""
         self.in_background: dict[type[Command], InBackground] = {
@@ -90,7 +91,6 @@ class Commands:
             Pin: self.pin,
             MarkMessages: self.mark_messages,
             UpdateLocation: self.locate,
-            Sync: self.sync,
             History: self.history,
             ListConversations: self.list_conversations,
             Open: self.open,
@@ -217,12 +217,17 @@ class Commands:
         conversation = await self._conversations.open_single(who, command.user_id)
         session.reply(Opened(command.id, conversation, command.user_id))
 
-    async def sync(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
-        """Replays what was missed. Events that arrive meanwhile are held back, so nothing is out of order."""
+    def sync(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
+        """Holds live events back from this moment on, so nothing overtakes the replay."""
         if session.held is not None:
-            session.reply(Failure(command.id, "busy", "a replay is under way"))
+            session.reply(Failure(command.id, "busy", "a replay is under way", True, 100))
             return
         session.held = []
+        if not edge.in_background(session, who, command, self.replay):
+            session.release({})
+
+    async def replay(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
+        """Sends what was missed, then what was held back meanwhile."""
         replayed: dict[int, int] = {}
         try:
             missed = None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
 import structlog
-from protocol.close_codes import CloseCode
 
 from domain.accounts import Accounts, Identity
 from domain.errors import DomainError
@@ -16,12 +15,13 @@ from domain.presence import Presence
 from domain.tokens import new_id
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, TcpConnection, WebSocketConnection
-from gateway.dispatch import Commands
+from gateway.dispatch import Commands, InBackground
 from gateway.hub import Hub
 from gateway.session import Session
 from gateway.stats import GatewayStats
 from gateway.wheel import TimerWheel
 from gateway.wire import Wire
+from protocol.close_codes import CloseCode
 from protocol.commands import MAX_CONTENT_CHARS, Command, Hello
 from protocol.replies import Failure, GoAway, Heartbeat, Welcome
 
@@ -221,15 +221,22 @@ class Edge:
         if session.profile is None:
             self._dispatch_unauthenticated(session, command)
             return
-        handler = self._commands.at_once.get(type(command))
+        kind = type(command)
+        handler = self._commands.at_once.get(kind)
         if handler is not None:
             handler(self, session, session.profile, command)
-        elif session.pending >= self.config.max_pending:
+        else:
+            self.in_background(session, session.profile, command, self._commands.in_background[kind])
+
+    def in_background(self, session: Session, who: Profile, command: Command, handler: InBackground) -> bool:
+        """Runs a handler that waits in a task of its own; False, and an error to the client, if it has too many."""
+        if session.pending >= self.config.max_pending:
             text = f"at most {self.config.max_pending} requests at a time"
             session.reply(Failure(getattr(command, "id", None), "too_many", text, True, 100))
-        else:
-            session.pending += 1
-            self._spawn(self._in_background(session, session.profile, command))
+            return False
+        session.pending += 1
+        self._spawn(self._run(session, who, command, handler))
+        return True
 
     def _dispatch_unauthenticated(self, session: Session, command: Command) -> None:
         if session.connection.close_code:
@@ -244,9 +251,9 @@ class Edge:
         else:
             session.reply(Failure(getattr(command, "id", None), "not_authenticated", "say hello with a token first"))
 
-    async def _in_background(self, session: Session, who: Profile, command: Command) -> None:
+    async def _run(self, session: Session, who: Profile, command: Command, handler: InBackground) -> None:
         try:
-            await self._commands.in_background[type(command)](self, session, who, command)
+            await handler(self, session, who, command)
         except DomainError as error:
             session.fail(error, command)
         except Exception:

@@ -1,19 +1,20 @@
-"""A running server for each test, and people in it."""
+"""A running server, and people in it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from tests.e2e.server import Person, ServerProcess
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    async with ServerProcess(tmp_path / "data") as running:
-        yield running
-        errors = running.errors
-    assert "Traceback" not in errors, errors
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all tests that neither configure nor break it."""
+    running = ServerProcess(tmp_path_factory.mktemp("shared") / "data")
+    running.launch()
+    yield running
+    assert running.terminate() == 0
+    assert "Traceback" not in running.errors, running.errors
 
 
 People = Callable[..., Awaitable[list[Person]]]

@@ -1,9 +1,11 @@
 """Runs `run.py serve` as a process of its own, as an operator would, and ends it in any way a test asks for."""
 
 import asyncio
+import itertools
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ class ServerProcess:
         self.settings = {f"FEIGE_{key.upper()}": str(value) for key, value in settings.items()}
         self.port = 0
         self.tcp_port = 0
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._log = data_dir.parent / f"{data_dir.name}.log"
 
     async def __aenter__(self) -> "ServerProcess":
@@ -42,20 +44,25 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Starts, or starts again on the same ports, and waits until it serves."""
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(self.launch)
+
+    def launch(self) -> None:
+        """`start` for those who have no event loop."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FEIGE_")}
         with self._log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(ROOT / "run.py"),
-                "serve",
-                *("--port", str(self.port), "--tcp-port", str(self.tcp_port), "--data-dir", str(self.data_dir)),
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, str(ROOT / "run.py"), "serve", "--data-dir", str(self.data_dir)),
+                    *("--port", str(self.port), "--tcp-port", str(self.tcp_port)),
+                ],
                 env=clean | QUICK | self.settings,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=log,
             )
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
-            line = await self.process.stdout.readline()
+        with self.process.stdout:
+            line = self.process.stdout.readline()
         serving = SERVING.search(line)
         assert serving, f"the server did not start: {line!r} {self.errors}"
         self.port, self.tcp_port = int(serving[1]), int(serving[2])
@@ -76,14 +83,17 @@ class ServerProcess:
 
     async def stop(self) -> int:
         """As an operator: SIGTERM. Returns the exit status."""
-        if self.process is not None and self.process.returncode is None:
-            self.signal(signal.SIGTERM)
-        return await self.wait()
+        return await asyncio.to_thread(self.terminate)
 
     async def wait(self) -> int:
         assert self.process is not None
-        async with asyncio.timeout(30):
-            return await self.process.wait()
+        return await asyncio.to_thread(self.process.wait, 30)
+
+    def terminate(self) -> int:
+        """`stop` for those who have no event loop."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
 
     @property
     def url(self) -> str:
@@ -94,8 +104,11 @@ class ServerProcess:
         return f"ws://127.0.0.1:{self.port}"
 
 
+_numbers = itertools.count(1)
+
+
 class Person:
-    """An account of a running server, with its token."""
+    """An account of a running server, with its token. Its user name is made unique, so tests may share a server."""
 
     def __init__(self, server: ServerProcess, name: str, user_id: int, token: str, refresh_token: str) -> None:
         self.server = server
@@ -106,6 +119,7 @@ class Person:
 
     @classmethod
     async def register(cls, server: ServerProcess, name: str, password: str = "secret-1") -> "Person":
+        name = f"{name}-{next(_numbers)}"
         async with aiohttp.ClientSession(server.url) as http:
             body = {"standard_id": name, "name": name.title(), "password": password}
             async with http.post("/api/v1/users/", json=body) as response:

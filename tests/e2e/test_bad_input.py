@@ -245,7 +245,7 @@ async def test_a_session_that_floods_is_limited_and_then_closed(tmp_path: Path) 
 async def test_a_password_of_73_bytes(server: ServerProcess, people: People) -> None:
     (alice,) = await people("alice")
     for password, status in (("x" * 72, 200), ("x" * 73, 422), ("密" * 25, 422), ("short", 422)):
-        body = {"standard_id": f"u{len(password)}{password[0]}", "name": "n", "password": password}
+        body = {"standard_id": f"{alice.name}{len(password)}", "name": "n", "password": password}
         await alice.request("POST", "/api/v1/users/", status=status, json=body)
 
 

@@ -144,7 +144,7 @@ async def test_a_refresh_token_opens_no_socket(server: ServerProcess, people: Pe
 
 async def test_logging_out_closes_the_sockets_of_that_login_only(server: ServerProcess, people: People) -> None:
     (alice,) = await people("alice")
-    login = await alice.request("POST", "/api/v1/auth/login", json={"username": "alice", "password": "secret-1"})
+    login = await alice.request("POST", "/api/v1/auth/login", json={"username": alice.name, "password": "secret-1"})
     async with websockets.connect(f"{server.ws_url}/gateway?token={login['access_token']}") as ended:
         async with wire.native(server, alice) as other:
             await ended.recv()
