@@ -1,6 +1,5 @@
 """The cached public part of accounts: names for messages, `is_active` and `is_admin` for every request."""
 
-from collections import OrderedDict
 from collections.abc import Collection
 from typing import Final
 
@@ -21,7 +20,7 @@ class Profiles:
     def __init__(self, store: UserStore, capacity: int = MAX_CACHED_PROFILES) -> None:
         self._store = store
         self._capacity = capacity
-        self._cached: OrderedDict[int, Profile] = OrderedDict()
+        self._cached: dict[int, Profile] = {}
         self._changes = 0
 
     async def get(self, user_id: int) -> Profile:
@@ -49,7 +48,7 @@ class Profiles:
     def _keep(self, profile: Profile) -> None:
         self._cached[profile.id] = profile
         if len(self._cached) > self._capacity:
-            self._cached.popitem(last=False)
+            del self._cached[next(iter(self._cached))]
 
     def on_event(self, event: Event, audience: Audience, origin: object | None = None) -> None:
         if isinstance(event, ProfileChanged):

@@ -19,7 +19,7 @@ from gateway.dispatch import Commands, InBackground
 from gateway.hub import Hub
 from gateway.session import Session
 from gateway.stats import GatewayStats
-from gateway.wheel import TimerWheel
+from gateway.wheel import DeadlineQueue, TimerWheel
 from gateway.wire import Wire
 from protocol.close_codes import CloseCode
 from protocol.commands import MAX_CONTENT_CHARS, Command, Hello
@@ -67,6 +67,8 @@ class Edge:
         """The wires of raw TCP: JSON and binary."""
         tick_s = min(1.0, config.heartbeat_s / 4, config.hello_timeout_s / 4, config.close_timeout_s / 4)
         self.wheel = TimerWheel(loop, tick_s)
+        self.arriving = DeadlineQueue(self.wheel, config.hello_timeout_s)
+        """Connections whose request head is not complete."""
         self.epoch = ""
         self.position = ""
         self.is_draining = False

@@ -53,13 +53,16 @@ class Reception(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._edge.wheel.add(self, self._edge.wheel.ticks(self._edge.config.hello_timeout_s))
+        self._edge.arriving.add(self)
 
     def on_deadline(self, now: int) -> int:
         """See `Expiring`: a head that does not come in time."""
-        if self._reader is not None and not self._transport.is_closing():
+        if not self._transport.is_closing():
             self._refuse(408, "the request took too long")
         return 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._edge.arriving.discard(self)
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader
@@ -77,7 +80,7 @@ class Reception(asyncio.Protocol):
         except (HeadError, HandshakeError) as error:
             self._refuse(error.code, error.reason, error.headers)
             return
-        self._reader = None
+        self._arrived()
         if self._http is None:
             self._refuse(404, "this process serves WebSockets only")
             return
@@ -86,8 +89,12 @@ class Reception(asyncio.Protocol):
         http.connection_made(self._transport)
         http.data_received(reader.received)
 
-    def _refuse(self, status: int, text: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+    def _arrived(self) -> None:
         self._reader = None
+        self._edge.arriving.discard(self)
+
+    def _refuse(self, status: int, text: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self._arrived()
         self._edge.stats.handshakes_refused[status] += 1
         if not self._transport.is_closing():
             self._transport.write(refusal(status, text, headers))
@@ -95,8 +102,9 @@ class Reception(asyncio.Protocol):
 
     def _upgrade(self, head: RequestHead, endpoint: Endpoint, user_id: str | None) -> None:
         accepted = accept(head, subprotocols=tuple(endpoint.wires))
-        reader, self._reader = self._reader, None
+        reader = self._reader
         assert reader is not None
+        self._arrived()
         rest = reader.received[reader.consumed :]
         wire = endpoint.wires.get(accepted.subprotocol or "", endpoint.default)
         token = head.query_parameters().get("token") or bearer_token(head)

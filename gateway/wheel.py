@@ -56,3 +56,34 @@ class TimerWheel:
             ticks = item.on_deadline(self.now)
             if ticks:
                 self.add(item, ticks)
+
+
+class DeadlineQueue:
+    """Things that all have the same time, and are usually done before it is over: leaving is cheap and keeps nothing."""
+
+    __slots__ = ("_deadlines", "_is_on_wheel", "_ticks", "_wheel")
+
+    def __init__(self, wheel: TimerWheel, seconds: float) -> None:
+        self._wheel = wheel
+        self._ticks = wheel.ticks(seconds)
+        self._deadlines: dict[Expiring, int] = {}
+        self._is_on_wheel = False
+
+    def add(self, item: Expiring) -> None:
+        if not self._is_on_wheel:
+            self._is_on_wheel = True
+            self._wheel.add(self, self._ticks)
+        self._deadlines[item] = self._wheel.now + self._ticks
+
+    def discard(self, item: Expiring) -> None:
+        self._deadlines.pop(item, None)
+
+    def on_deadline(self, now: int) -> int:
+        """See `Expiring`."""
+        for item, deadline in list(self._deadlines.items()):
+            if deadline > now:
+                return deadline - now
+            del self._deadlines[item]
+            item.on_deadline(now)
+        self._is_on_wheel = False
+        return 0
