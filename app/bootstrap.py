@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import resource
+import sys
 from typing import Final
 
 import structlog
@@ -196,7 +197,7 @@ class Server:
         )
         if config.server.tcp_port >= 0:
             await self._listen(edge.tcp, config.server.tcp_port, "--tcp-port")
-        settle_garbage_collector()
+        tune_interpreter()
         log.info("serving", url=f"http://{config.server.host}:{self.port}", tcp_port=self.tcp_port)
 
     async def _listen(self, factory: type[asyncio.Protocol] | object, port: int, flag: str) -> None:
@@ -261,7 +262,7 @@ def raise_fd_limit() -> int:
     return soft
 
 
-def settle_garbage_collector() -> None:
+def tune_interpreter() -> None:
     """What lives as long as the server is not looked at again, and full collections come rarely: sessions are no
     cycles."""
     gc.collect()

@@ -28,7 +28,6 @@ from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
 from storage.sql.messages import counts_as_unread
 from storage.sql.plan import Plan
-from storage.sql.plan import rows as ask
 from storage.sql.tables import contacts, conversations, members, messages, users
 
 MAX_PARTICIPANTS: Final = 20
@@ -262,11 +261,11 @@ class SqlConversationStore:
             return edit.conversation
 
     async def get(self, conversation_id: int) -> Conversation | None:
-        found = await self._database.read(ask(_BY_ID, id=conversation_id))
+        found = await self._database.query(_BY_ID, id=conversation_id)
         return rows.conversation(found[0]) if found else None
 
     async def member(self, conversation_id: int, user_id: int) -> Member | None:
-        found = await self._database.read(ask(_MEMBER, conversation_id=conversation_id, user_id=user_id))
+        found = await self._database.query(_MEMBER, conversation_id=conversation_id, user_id=user_id)
         return rows.member(found[0]) if found else None
 
     async def roster(self, conversation_id: int) -> RosterData | None:
@@ -277,7 +276,7 @@ class SqlConversationStore:
 
     async def members(self, conversation_id: int) -> list[MemberView]:
         middle = len(rows.MEMBER_COLUMNS)
-        found = await self._database.read(ask(_MEMBERS, conversation_id=conversation_id))
+        found = await self._database.query(_MEMBERS, conversation_id=conversation_id)
         return [MemberView(rows.member(row[:middle]), rows.profile(row[middle:])) for row in found]
 
     def edit(self, conversation_id: int) -> AbstractAsyncContextManager[ConversationEdit]:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from storage.sql.dialects import Query
 from storage.sql.errors import DRIVER_ERRORS, translated
 from storage.sql.gate import WriteGate
-from storage.sql.plan import Plan, Reader
+from storage.sql.plan import Plan, Reader, Row
 
 T = TypeVar("T")
 
@@ -22,8 +23,12 @@ class Database:
         self._gate = gate
         self.now_ms = now_ms
 
+    async def query(self, query: Query, **parameters: Any) -> list[Row]:
+        """The rows of one query. Unavailable, InvalidValue."""
+        return await self._reader.query(query, parameters)
+
     async def read(self, plan: Plan[T]) -> T:
-        """Unavailable."""
+        """Several queries on one snapshot. Unavailable, InvalidValue."""
         return await self._reader.read(plan)
 
     @asynccontextmanager

@@ -109,8 +109,8 @@ class SqliteDialect:
         return sql, args
 
     @staticmethod
-    def rows(answer: str) -> list[list[Any]]:
-        rows: list[list[Any]] = orjson.loads(answer)
+    def rows(answer: str) -> list[Sequence[Any]]:
+        rows: list[Sequence[Any]] = orjson.loads(answer)
         return rows
 
     @staticmethod

@@ -9,7 +9,6 @@ from domain.model import Login
 from storage.sql import rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query
-from storage.sql.plan import rows as ask
 from storage.sql.tables import logins
 
 _BY_ID: Final = Query(select(*rows.LOGIN_COLUMNS).where(logins.c.id == bindparam("id")))
@@ -37,7 +36,7 @@ class SqlLoginStore:
             await connection.execute(insert(logins).values(**values | {"dialect": login.dialect.value}))
 
     async def get(self, login_id: str) -> Login | None:
-        found = await self._database.read(ask(_BY_ID, id=login_id))
+        found = await self._database.query(_BY_ID, id=login_id)
         return rows.login(found[0]) if found else None
 
     async def rotate(self, login_id: str, old_refresh_id: str, new_refresh_id: str, expires_at_ms: int) -> bool:
@@ -63,7 +62,7 @@ class SqlLoginStore:
                 )
 
     async def alive(self, user_id: int) -> list[str]:
-        return [row[0] for row in await self._database.read(ask(_ALIVE, user_id=user_id))]
+        return [row[0] for row in await self._database.query(_ALIVE, user_id=user_id)]
 
     async def revoked_since(self, since_ms: int) -> list[tuple[str, int]]:
-        return [(row[0], row[1]) for row in await self._database.read(ask(_REVOKED_SINCE, since_ms=since_ms))]
+        return [(row[0], row[1]) for row in await self._database.query(_REVOKED_SINCE, since_ms=since_ms)]

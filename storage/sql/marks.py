@@ -146,10 +146,10 @@ def mark_plan(marks: Sequence[Mark], now_ms: int) -> Plan[list[Outcome]]:
         pair = (mark.conversation_id, mark.user_id)
         cursors = found.get(pair)
         for first, last in cursors.clip(mark.read) if cursors else ():
-            # One message to either side, so that ranges that touch are known to.
             low, high = spans.get(pair, (first, last))
             spans[pair] = (min(first, low), max(last, high))
     if spans:
+        # One message further, so that a range that touches is known and the prefix grows over it.
         known = [
             (*pair, max(low, cursors.coverage.through + 1), high + 1)
             for pair, (low, high) in spans.items()

@@ -14,7 +14,6 @@ from domain.ports import MessageEdit
 from storage.sql import changes, rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
-from storage.sql.plan import rows as ask
 from storage.sql.tables import conversations, members, messages, receipts
 
 _messages: Final = select(*rows.MESSAGE_COLUMNS)
@@ -110,25 +109,23 @@ class SqlMessageStore:
         self._database = database
 
     async def get(self, message_id: int) -> Message | None:
-        found = await self._database.read(ask(_BY_ID, id=message_id))
+        found = await self._database.query(_BY_ID, id=message_id)
         return rows.message(found[0]) if found else None
 
     async def get_many(self, conversation_id: int, message_ids: Collection[int]) -> list[Message]:
         ids = [[message_id] for message_id in set(message_ids)]
-        found = await self._database.read(ask(_BY_IDS, conversation_id=conversation_id, ids=ids))
+        found = await self._database.query(_BY_IDS, conversation_id=conversation_id, ids=ids)
         return [rows.message(row) for row in found]
 
     async def history(
         self, conversation_id: int, *, after_seq: int = 0, before_seq: int | None = None, limit: int, newest: bool
     ) -> tuple[list[Message], bool]:
-        found = await self._database.read(
-            ask(
-                _NEWEST if newest else _OLDEST,
-                conversation_id=conversation_id,
-                after_seq=max(after_seq, 0),
-                before_seq=NO_SEQ if before_seq is None else before_seq,
-                limit=limit + 1,
-            )
+        found = await self._database.query(
+            _NEWEST if newest else _OLDEST,
+            conversation_id=conversation_id,
+            after_seq=max(after_seq, 0),
+            before_seq=NO_SEQ if before_seq is None else before_seq,
+            limit=limit + 1,
         )
         page = [rows.message(row) for row in found[:limit]]
         if newest:
@@ -172,14 +169,14 @@ class SqlMessageStore:
 
     async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
         if conversation_id is None:
-            found = await self._database.read(ask(_UNREAD, user_id=user_id))
+            found = await self._database.query(_UNREAD, user_id=user_id)
         else:
-            found = await self._database.read(ask(_UNREAD_IN_ONE, user_id=user_id, conversation_id=conversation_id))
+            found = await self._database.query(_UNREAD_IN_ONE, user_id=user_id, conversation_id=conversation_id)
         count: int = found[0][0]
         return count
 
     async def receipts(self, message: Message) -> list[Receipt]:
-        found = await self._database.read(
-            ask(_RECEIPTS, conversation_id=message.conversation_id, seq=message.seq, sender_id=message.sender_id)
+        found = await self._database.query(
+            _RECEIPTS, conversation_id=message.conversation_id, seq=message.seq, sender_id=message.sender_id
         )
         return [Receipt(row[0], message.id, row[1], row[2]) for row in found]

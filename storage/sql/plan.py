@@ -14,8 +14,12 @@ Plan = Generator[Step, list[Row], T]
 
 
 class Reader(Protocol):
+    async def query(self, query: Query, parameters: Mapping[str, Any]) -> list[Row]:
+        """The rows of one query. Unavailable, InvalidValue."""
+        ...
+
     async def read(self, plan: Plan[T]) -> T:
-        """Runs the plan on one snapshot of the database. Unavailable."""
+        """Runs the plan on one snapshot of the database. Unavailable, InvalidValue."""
         ...
 
 
@@ -24,8 +28,3 @@ class Writer(Protocol):
         """Runs the plan in one transaction and commits it; durable when this returns. The caller holds the write gate.
         Nothing is changed if it raises: Unavailable, UniqueViolation, InvalidValue."""
         ...
-
-
-def rows(query: Query, **parameters: Any) -> Plan[list[Row]]:
-    """The plan of one query."""
-    return (yield query, parameters)

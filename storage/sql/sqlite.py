@@ -1,6 +1,7 @@
 """The embedded default: one SQLite file, one writer thread, a few reader threads."""
 
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,9 @@ from storage.sql.sync import SqlSyncStore
 from storage.sql.tables import meta
 from storage.sql.users import SqlUserStore
 from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
+
+OLDEST_SQLITE: Final = (3, 38)
+"""The first with the operator `->>`."""
 
 READERS: Final = 4
 """Threads for queries; a slow one must not keep the others waiting."""
@@ -72,12 +76,16 @@ class SqliteStores:
 
     async def start(self) -> None:
         """Creates or migrates the database. CannotOpen, ForeignDatabase, NewerDatabase."""
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            wanted = ".".join(map(str, OLDEST_SQLITE))
+            raise CannotOpen(f"SQLite {wanted} or newer is needed, this Python has {sqlite3.sqlite_version}")
         try:
+            # First, because aiosqlite leaves a thread behind when it cannot open a file.
+            await self._writer.start()
             async with self._engine.begin() as connection:
                 await connection.run_sync(migrations.upgrade)
                 if await connection.scalar(select(meta.c.value).where(meta.c.name == "epoch")) is None:
                     await connection.execute(insert(meta).values(name="epoch", value=secrets.token_hex(8)))
-            await self._writer.start()
             await self._readers.start()
         except DRIVER_ERRORS as error:
             await self.close()

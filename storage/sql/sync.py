@@ -15,7 +15,6 @@ from storage.sql.changes import read_event
 from storage.sql.database import Database
 from storage.sql.dialects import Query
 from storage.sql.plan import Plan
-from storage.sql.plan import rows as ask
 from storage.sql.tables import changes, conversations, members, messages, meta, receipts
 
 SCANNED_ROWS: Final = 300
@@ -127,17 +126,11 @@ _found: Final = union_all(
 ).subquery()
 _CHANGES_BY_MEMBER: Final = Query(select(_found).order_by(_found.c.id).limit(bindparam("limit")))
 
-_receipt_columns: Final = (
-    receipts.c.conversation_id,
-    receipts.c.user_id,
-    func.max(receipts.c.to_seq),
-    func.max(receipts.c.read_at_ms),
-)
 _is_shown: Final = or_(
     conversations.c.member_count <= RECEIPTS_PUSHED_UP_TO_MEMBERS, receipts.c.user_id == bindparam("user_id")
 )
 _RECEIPTS_BY_SCAN: Final = Query(
-    select(*_receipt_columns)
+    select(receipts.c.conversation_id, receipts.c.user_id, receipts.c.to_seq, receipts.c.read_at_ms)
     .select_from(receipts)
     .outerjoin(members, and_(members.c.conversation_id == receipts.c.conversation_id, _is_mine))
     .outerjoin(conversations, and_(conversations.c.id == receipts.c.conversation_id, _is_active))
@@ -147,11 +140,16 @@ _RECEIPTS_BY_SCAN: Final = Query(
         func.coalesce(conversations.c.id, 0) > 0,
         _is_shown,
     )
-    .group_by(receipts.c.conversation_id, receipts.c.user_id)
-    .limit(bindparam("limit"))
 )
+"""Not grouped: for that the whole table would be read in the order of the groups."""
+
 _RECEIPTS_BY_MEMBER: Final = Query(
-    select(*_receipt_columns)
+    select(
+        receipts.c.conversation_id,
+        receipts.c.user_id,
+        func.max(receipts.c.to_seq),
+        func.max(receipts.c.read_at_ms),
+    )
     .select_from(members)
     .join(conversations, and_(conversations.c.id == members.c.conversation_id, _is_active))
     .outerjoin(receipts, and_(receipts.c.conversation_id == members.c.conversation_id, receipts.c.id > _since))
@@ -197,7 +195,7 @@ def missed_plan(
     if new_receipts:
         query = _RECEIPTS_BY_MEMBER if new_receipts > scanned_rows else _RECEIPTS_BY_SCAN
         news = yield query, {"user_id": user_id, "since": since.receipt_id, "limit": limit + 1}
-        events += [ReceiptMarked(row[0], row[1], row[2], 0, row[3]) for row in news]
+        events += _receipts(news)
     if len(events) > limit:
         return None
     return Missed(found, events, str(now))
@@ -249,6 +247,14 @@ def _events(news: Sequence[Sequence[Any]]) -> list[Event]:
     return events
 
 
+def _receipts(news: Sequence[Sequence[int]]) -> list[Event]:
+    """One for each reader of a conversation."""
+    read: dict[tuple[int, int], tuple[int, int]] = {}
+    for conversation_id, user_id, to_seq, at_ms in news:
+        read[conversation_id, user_id] = max(read.get((conversation_id, user_id), (0, 0)), (to_seq, at_ms))
+    return [ReceiptMarked(*key, to_seq, 0, at_ms) for key, (to_seq, at_ms) in read.items()]
+
+
 class SqlSyncStore:
     """Implements `domain.ports.SyncStore`."""
 
@@ -257,11 +263,11 @@ class SqlSyncStore:
         self._scanned_rows = scanned_rows
 
     async def epoch(self) -> str:
-        epoch: str = (await self._database.read(ask(_EPOCH)))[0][0]
+        epoch: str = (await self._database.query(_EPOCH))[0][0]
         return epoch
 
     async def position(self) -> str:
-        return str(Position(*(await self._database.read(ask(_POSITION)))[0]))
+        return str(Position(*(await self._database.query(_POSITION))[0]))
 
     async def missed(self, user_id: int, position: str, cursors: Mapping[int, int], limit: int) -> Missed | None:
         since = Position.parse(position)

@@ -12,7 +12,6 @@ from storage.sql import rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
 from storage.sql.errors import UniqueViolation
-from storage.sql.plan import rows as ask
 from storage.sql.tables import users
 
 _users: Final = select(*rows.USER_COLUMNS)
@@ -97,11 +96,11 @@ class SqlUserStore:
         return await self._one(_BY_ID, id=user_id)
 
     async def _one(self, query: Query, **parameters: Any) -> User | None:
-        found = await self._database.read(ask(query, **parameters))
+        found = await self._database.query(query, **parameters)
         return rows.user(found[0]) if found else None
 
     async def profiles(self, user_ids: Collection[int]) -> dict[int, Profile]:
-        found = await self._database.read(ask(_PROFILES, ids=[[user_id] for user_id in user_ids]))
+        found = await self._database.query(_PROFILES, ids=[[user_id] for user_id in user_ids])
         return {row[0]: rows.profile(row) for row in found}
 
     async def find(
@@ -116,11 +115,11 @@ class SqlUserStore:
         raise TypeError("one of username, email and phone is needed")
 
     async def password_hash(self, user_id: int) -> str | None:
-        found = await self._database.read(ask(_PASSWORD, id=user_id))
+        found = await self._database.query(_PASSWORD, id=user_id)
         return found[0][0] if found else None
 
     async def search(self, keyword: str, limit: int) -> list[User]:
-        found = await self._database.read(ask(_SEARCH, keyword=rows.search_key(keyword), limit=limit))
+        found = await self._database.query(_SEARCH, keyword=rows.search_key(keyword), limit=limit)
         return [rows.user(row) for row in found]
 
     async def update(self, user_id: int, **fields: Any) -> User:
@@ -136,7 +135,7 @@ class SqlUserStore:
         return rows.user(row)
 
     async def administrators(self) -> list[User]:
-        return [rows.user(row) for row in await self._database.read(ask(_ADMINISTRATORS))]
+        return [rows.user(row) for row in await self._database.query(_ADMINISTRATORS)]
 
     async def seen(self, times_ms: Mapping[int, int]) -> None:
         if times_ms:

@@ -4,13 +4,13 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from storage.sql.dialects import BulkInsert, BulkUpdate, Query, SqliteDialect
 from storage.sql.errors import DRIVER_ERRORS, translated
-from storage.sql.plan import Plan
+from storage.sql.plan import Plan, Row
 
 T = TypeVar("T")
 
@@ -27,7 +27,8 @@ PRAGMAS: Final = (
     "PRAGMA wal_autocheckpoint = 4000",
     # after a checkpoint the log file is cut to this, so that one long reader does not leave it large for good
     "PRAGMA journal_size_limit = 67108864",
-    "PRAGMA cache_size = -32768",
+    # 16 MiB; there are six connections
+    "PRAGMA cache_size = -16384",
     f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
 )
 
@@ -55,6 +56,13 @@ class SqliteSession:
             self.connection.close()
             raise
         self._dialect = SqliteDialect()
+
+    def query(self, query: Query, parameters: Mapping[str, Any]) -> list[Row]:
+        try:
+            sql, args = self._dialect.select(query, parameters)
+            return self._dialect.rows(self.connection.execute(sql, args).fetchone()[0])
+        except DRIVER_ERRORS as error:
+            raise translated(error) from error
 
     def read(self, plan: Plan[T]) -> T:
         return self._run("BEGIN", plan)
@@ -126,6 +134,9 @@ class Workers:
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put((job, future))
         return future
+
+    async def query(self, query: Query, parameters: Mapping[str, Any]) -> list[Row]:
+        return await self.submit(lambda session: session.query(query, parameters))
 
     async def read(self, plan: Plan[T]) -> T:
         return await self.submit(lambda session: session.read(plan))

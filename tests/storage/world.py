@@ -25,14 +25,29 @@ from storage.sql.database import Database
 class Stores(Protocol):
     """What every database offers."""
 
-    users: UserStore
-    logins: LoginStore
-    conversations: ConversationStore
-    messages: MessageStore
-    log: MessageLog
-    marks: MarkLog
-    sync: SyncStore
-    database: Database
+    @property
+    def users(self) -> UserStore: ...
+
+    @property
+    def logins(self) -> LoginStore: ...
+
+    @property
+    def conversations(self) -> ConversationStore: ...
+
+    @property
+    def messages(self) -> MessageStore: ...
+
+    @property
+    def log(self) -> MessageLog: ...
+
+    @property
+    def marks(self) -> MarkLog: ...
+
+    @property
+    def sync(self) -> SyncStore: ...
+
+    @property
+    def database(self) -> Database: ...
 
     async def start(self) -> None: ...
 

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from domain.answer import answer
 from domain.errors import ConversationNotFound, DomainError, InvalidValue, MessageNotFound, Unavailable
 from domain.model import ConversationStatus, Draft, FileRef, Location, MessageKind
 from domain.ports import Appended
@@ -236,4 +235,4 @@ async def test_closing_answers_what_was_accepted_and_refuses_the_rest(world: Wor
     assert len(answers) == 1200
     assert all(isinstance(outcome, Appended) for outcome in answers)
     with pytest.raises(Unavailable):
-        await answer(lambda done: world.stores.log.append(Draft(conversation_id=conversation.id, sender_id=one), done))
+        await world.send(conversation.id, one)

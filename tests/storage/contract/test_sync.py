@@ -36,7 +36,7 @@ ANN = Profile(1, "ann", "ann")
 @pytest.fixture(params=["little news", "much news"])
 async def noise(request: pytest.FixtureRequest, world: World) -> bool:
     """Whether so much happens elsewhere that reading all that is new is not the way."""
-    return request.param == "much news"
+    return bool(request.param == "much news")
 
 
 class Resuming:

@@ -109,7 +109,5 @@ def test_the_store_follows_the_model(tmp_path: Path) -> None:
                     assert replica == now
                     assert msgspec.json.encode(missed.events)
 
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Conversing, settings=settings(max_examples=15, stateful_step_count=15, deadline=None)
-        )
+        run_state_machine_as_test(Conversing, settings=settings(max_examples=15, stateful_step_count=15, deadline=None))
         runner.run(stores.close())
