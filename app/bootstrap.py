@@ -4,20 +4,15 @@ import asyncio
 import gc
 import re
 import resource
-import sys
 from typing import Final
 
 import structlog
 from aiohttp import web
-from protocol.native.binary_codec import NativeBinary
-from protocol.native.json_codec import NativeJson
-from storage.inprocess.bus import InProcessBus
-from storage.inprocess.limits import InProcessRateLimiter
-from storage.inprocess.presence import InProcessPresenceDirectory
 
 from app.clock import SystemClock
 from app.config import Config
 from app.data_dir import DataDir
+from app.errors import SetupError
 from app.metrics import registry_for
 from app.tasks import Tasks
 from app.version import VERSION
@@ -41,7 +36,12 @@ from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
 from http_api.server import build_app
 from protocol.im.socket import ImSocket
+from protocol.native.binary_codec import NativeBinary
+from protocol.native.json_codec import NativeJson
 from storage import open_sqlite
+from storage.inprocess.bus import InProcessBus
+from storage.inprocess.limits import InProcessRateLimiter
+from storage.inprocess.presence import InProcessPresenceDirectory
 
 log = structlog.get_logger("server")
 
@@ -52,10 +52,6 @@ RESERVED_FDS: Final = 64
 """For databases, files and HTTP when all other descriptors are connections."""
 
 MIN_FDS: Final = 256
-
-
-class StartError(Exception):
-    """The server cannot start; the text says why and what to do."""
 
 
 class Server:
@@ -69,7 +65,7 @@ class Server:
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        """StartError, DataDirError, or an error of the store with a sentence of its own."""
+        """SetupError, or an error of the store with a sentence of its own."""
         config = self.config
         loop = asyncio.get_running_loop()
         fd_limit = raise_fd_limit()
@@ -206,7 +202,7 @@ class Server:
             server = await asyncio.get_running_loop().create_server(factory, host, port, backlog=BACKLOG)  # type: ignore[arg-type]
         except OSError as error:
             reason = f"port {port} on {host} cannot be used: {error.strerror or error}"
-            raise StartError(f"{reason}; stop what uses it, or choose another with {flag}") from error
+            raise SetupError(f"{reason}; stop what uses it, or choose another with {flag}") from error
         self._servers.append(server)
 
     @property
@@ -249,13 +245,13 @@ class Server:
 
 
 def raise_fd_limit() -> int:
-    """Takes all the file descriptors that the system allows; returns how many. StartError if they are too few."""
+    """Takes all the file descriptors that the system allows; returns how many. SetupError if they are too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     if soft < MIN_FDS:
-        raise StartError(
+        raise SetupError(
             f"the limit of open files is {soft}, which leaves no room for clients; raise it to {MIN_FDS} or more "
             "(ulimit -n)"
         )

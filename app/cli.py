@@ -8,16 +8,14 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
-from storage.inprocess.bus import InProcessBus
-from storage.inprocess.limits import InProcessRateLimiter
 
-from app.bootstrap import Server, StartError
 from app.clock import SystemClock
-from app.config import Config, ConfigError, load
-from app.data_dir import DataDir, DataDirError
+from app.config import Config, load
+from app.data_dir import DataDir
+from app.errors import SetupError
 from app.logs import configure_logs
 from app.version import VERSION
 from domain.accounts import Accounts, Revocations
@@ -27,6 +25,11 @@ from domain.passwords import Passwords
 from domain.profiles import Profiles
 from domain.tokens import Tokens
 from storage import StoreError, open_sqlite
+from storage.inprocess.bus import InProcessBus
+from storage.inprocess.limits import InProcessRateLimiter
+
+if TYPE_CHECKING:
+    from app.bootstrap import Server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load(options.config, os.environ, flags)
         configure_logs(config.log)
         return int(options.command(config, options))
-    except (ConfigError, DataDirError, StartError, StoreError, DomainError) as error:
+    except (SetupError, StoreError, DomainError) as error:
         print(f"feige: {error}", file=sys.stderr)
         return 1
 
@@ -82,12 +85,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(config: Config, options: argparse.Namespace) -> int:
+    # The other commands need neither aiohttp nor the gateway, which take half a second to import.
+    from app.bootstrap import Server
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve_until_told(Server(config, DataDir(config.server.data_dir))))
     return 0
 
 
-async def _serve_until_told(server: Server) -> None:
+async def _serve_until_told(server: "Server") -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from app.errors import SetupError
 from domain.accounts import AccountLimits
 from domain.messages import MessageLimits
 from domain.tokens import TokenLimits
@@ -28,10 +29,6 @@ NOT_SETTINGS: Final = ("FEIGE_TEST_",)
 """Variables of the test suite."""
 
 MIN_SECRET_CHARS: Final = 32
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text says which key and why."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -81,7 +78,7 @@ _Values = dict[tuple[str, str], _Value]
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
-    """Puts the sources together. `flags` are keys of section `server`. ConfigError."""
+    """Puts the sources together. `flags` are keys of section `server`. SetupError."""
     values: _Values = {}
     if path is not None:
         values |= _from_file(path)
@@ -107,16 +104,16 @@ def _from_file(path: Path) -> _Values:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+        raise SetupError(f"the configuration file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the configuration file {path} is not TOML: {error}") from error
+        raise SetupError(f"the configuration file {path} is not TOML: {error}") from error
     values: _Values = {}
     for section, table in tables.items():
         if section not in SECTIONS or not isinstance(table, dict):
-            raise ConfigError(f"{path}: there is no section [{section}]; the sections are {', '.join(SECTIONS)}")
+            raise SetupError(f"{path}: there is no section [{section}]; the sections are {', '.join(SECTIONS)}")
         for key, value in table.items():
             if key not in _keys(section):
-                raise ConfigError(f"{path}: section [{section}] has no key {key!r}")
+                raise SetupError(f"{path}: section [{section}] has no key {key!r}")
             values[section, key] = _Value(value, f"{path}: [{section}] {key}")
     return values
 
@@ -129,7 +126,7 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
         rest = name[len(PREFIX) :].lower()
         place = ("server", rest) if rest in _keys("server") else _place(rest)
         if place is None:
-            raise ConfigError(f"the environment variable {name} is no setting of this server")
+            raise SetupError(f"the environment variable {name} is no setting of this server")
         values[place] = _Value(text, name)
     return values
 
@@ -147,22 +144,22 @@ def _convert(section: str, key: str, entry: _Value) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{entry.source}: {str(error)[0].lower()}{str(error)[1:]}") from error
+        raise SetupError(f"{entry.source}: {str(error)[0].lower()}{str(error)[1:]}") from error
 
 
 def _check(config: Config) -> None:
     server = config.server
     for key, port in (("port", server.port), ("tcp_port", server.tcp_port)):
         if not (0 <= port <= 65_535 or (key == "tcp_port" and port == -1)):
-            raise ConfigError(f"{key}: {port} is no port; it is 0 to 65535")
+            raise SetupError(f"{key}: {port} is no port; it is 0 to 65535")
     if server.port == server.tcp_port != 0:
-        raise ConfigError(f"port and tcp_port are both {server.port}; they must differ")
+        raise SetupError(f"port and tcp_port are both {server.port}; they must differ")
     if server.secret_key and len(server.secret_key) < MIN_SECRET_CHARS:
-        raise ConfigError(f"secret_key: at least {MIN_SECRET_CHARS} characters are needed to be safe")
+        raise SetupError(f"secret_key: at least {MIN_SECRET_CHARS} characters are needed to be safe")
     if not 4 <= config.passwords.rounds <= 20:
-        raise ConfigError("passwords.rounds: bcrypt takes 4 to 20 here")
+        raise SetupError("passwords.rounds: bcrypt takes 4 to 20 here")
     for name in ("heartbeat_s", "hello_timeout_s", "close_timeout_s"):
         if getattr(config.gateway, name) <= 0:
-            raise ConfigError(f"gateway.{name}: must be more than 0")
+            raise SetupError(f"gateway.{name}: must be more than 0")
     if config.gateway.max_frame_bytes < 1024:
-        raise ConfigError("gateway.max_frame_bytes: at least 1024")
+        raise SetupError("gateway.max_frame_bytes: at least 1024")

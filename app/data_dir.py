@@ -7,31 +7,28 @@ from pathlib import Path
 from typing import Final
 
 from app.config import MIN_SECRET_CHARS
+from app.errors import SetupError
 
 KEY_FILE: Final = "secret.key"
 LOCK_FILE: Final = "lock"
 DATABASE_FILE: Final = "feige.db"
 
 
-class DataDirError(Exception):
-    """The data directory cannot be used; the text says why and what to do."""
-
-
 class DataDir:
     """An existing, writable directory. `lock` before serving from it."""
 
     def __init__(self, path: str) -> None:
-        """DataDirError."""
+        """SetupError."""
         self.path = Path(path).absolute()
         self._lock: int | None = None
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise DataDirError(
+            raise SetupError(
                 f"the data directory {self.path} cannot be made: {error.strerror}; choose another with --data-dir"
             ) from error
         if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
-            raise DataDirError(
+            raise SetupError(
                 f"the data directory {self.path} cannot be written; change its permissions or choose another "
                 "with --data-dir"
             )
@@ -41,14 +38,14 @@ class DataDir:
         return self.path / DATABASE_FILE
 
     def lock(self) -> None:
-        """Keeps other servers out until this process ends. DataDirError if one is in."""
+        """Keeps other servers out until this process ends. SetupError if one is in."""
         descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
             os.close(descriptor)
-            raise DataDirError(
+            raise SetupError(
                 f"the data directory {self.path} is in use by another server"
                 + (f" (process {holder})" if holder else "")
                 + "; stop that one or choose another with --data-dir"
@@ -63,14 +60,14 @@ class DataDir:
             self._lock = None
 
     def secret_key(self) -> bytes:
-        """The key that signs tokens; generated once, readable by its owner only. DataDirError."""
+        """The key that signs tokens; generated once, readable by its owner only. SetupError."""
         path = self.path / KEY_FILE
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             key = path.read_bytes().strip()
             if len(key) < MIN_SECRET_CHARS:
-                raise DataDirError(f"{path} is damaged: it holds fewer than {MIN_SECRET_CHARS} characters") from None
+                raise SetupError(f"{path} is damaged: it holds fewer than {MIN_SECRET_CHARS} characters") from None
             return key
         key = secrets.token_hex(32).encode()
         with os.fdopen(descriptor, "wb") as file:

@@ -16,9 +16,13 @@ class Dialect(Protocol):
     in the place of the command, which the session sends as it is.
     """
 
-    name: DialectName
-    is_binary: bool
-    """Whether payloads go into binary WebSocket messages."""
+    @property
+    def name(self) -> DialectName: ...
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether payloads go into binary WebSocket messages."""
+        ...
 
     def decode(self, payload: bytes) -> Sequence[Command | Failure]:
         """The packets of one WebSocket message or TCP frame."""
