@@ -182,7 +182,7 @@ class WebSocketConnection(Connection):
 
     def on_control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            if not self.close_code:
+            if not self.close_code and not self.session.take():
                 self.push(websocket.encode_pong(payload))
         elif opcode == CLOSE:
             if not self.close_code:

@@ -3,12 +3,11 @@
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from protocol.close_codes import CloseCode
-
 from domain.errors import DomainError, RateLimited
 from domain.events import Event, MessageSent
 from domain.model import Profile
 from gateway.wire import Wire
+from protocol.close_codes import CloseCode
 from protocol.commands import Command
 from protocol.replies import Failure, Reply
 
@@ -65,34 +64,39 @@ class Session:
         wire = self.wire
         assert wire is not None
         for command in wire.dialect.decode(payload):
-            if isinstance(command, Failure):
-                if self._is_allowed(None):
+            wait_s = self.take()
+            if not wait_s:
+                if isinstance(command, Failure):
                     self.reply(command)
-            elif self._is_allowed(command):
-                self._edge.dispatch(self, command)
+                else:
+                    self._edge.dispatch(self, command)
+            elif isinstance(command, Failure):
+                self.reply(failure(RateLimited(wait_s), command.id))
+            else:
+                self.fail(RateLimited(wait_s), command)
 
-    def _is_allowed(self, command: Command | None) -> bool:
-        """The token bucket, as a generic cell rate algorithm: one float a session."""
-        rate = self._edge.config.rate_per_s
+    def take(self) -> float:
+        """Counts one command; 0, or the seconds until the next is allowed. Closes a session that does not care.
+
+        The token bucket, as a generic cell rate algorithm: one float a session.
+        """
+        config = self._edge.config
+        rate = config.rate_per_s
         if not rate:
-            return True
+            return 0.0
         now = monotonic()
         earliest = self._next_allowed
         if earliest < now:
             earliest = now
-        wait_s = earliest - now - self._edge.config.rate_burst / rate
+        wait_s = earliest - now - config.rate_burst / rate
         if wait_s <= 0:
             self._next_allowed = earliest + 1 / rate
             self._refused = 0
-            return True
+            return 0.0
         self._refused += 1
-        if self._refused > self._edge.config.max_refused:
+        if self._refused > config.max_refused:
             self.connection.close(CloseCode.RATE_LIMIT_ABUSED, "rate limit ignored")
-        elif command is None:
-            self.reply(failure(RateLimited(wait_s), None))
-        else:
-            self.fail(RateLimited(wait_s), command)
-        return False
+        return wait_s
 
     def reply(self, item: Reply) -> None:
         """Sends a reply, if the dialect shows it."""

@@ -59,7 +59,7 @@ class TimerWheel:
 
 
 class DeadlineQueue:
-    """Things that all have the same time, and are usually done before it is over: leaving is cheap and keeps nothing."""
+    """Things that all have the same time and are usually done before it is over: leaving is cheap and keeps nothing."""
 
     __slots__ = ("_deadlines", "_is_on_wheel", "_ticks", "_wheel")
 
