@@ -1,0 +1,44 @@
+"""Compiles the two C programs: the load generator and the yardstick server."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SOURCES: Final = Path(__file__).parent
+FLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
+
+
+class BuildError(Exception):
+    """There is no C compiler, or it refused a program; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    load: Path
+    limit: Path
+
+
+def compiler() -> str:
+    """`$CC`, or the first of the usual names. BuildError."""
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        if name and shutil.which(name):
+            return name
+    raise BuildError("no C compiler was found: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev) or set CC")
+
+
+def build(folder: Path) -> Programs:
+    """Both programs, in an existing folder. BuildError."""
+    return Programs(load=compile_one("load", folder), limit=compile_one("limit", folder))
+
+
+def compile_one(name: str, folder: Path, *more_flags: str) -> Path:
+    """BuildError."""
+    target = folder / name
+    command = [compiler(), *FLAGS, *more_flags, "-o", str(target), str(SOURCES / f"{name}.c")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(f"{' '.join(command)}\n{done.stderr}")
+    return target

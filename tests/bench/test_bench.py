@@ -1,0 +1,300 @@
+"""The measuring tools themselves: both C programs, what is read from the kernel, the arithmetic of the report."""
+
+import asyncio
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import __main__ as command
+from bench.machine import file_system, memory_of, socket_pages
+from bench.programs import BuildError, Programs, build, compile_one
+from bench.report import Spread, Summary, details, table, write_json
+from bench.runs import Bench, RunError, parse
+from bench.scenarios import BY_NAME, SCENARIOS, Result, needed
+from bench.seed import populate
+from bench.servers import Cpus, ServerError, free_port, limit, pinned
+
+RESULT: dict[str, Any] = {
+    "mode": "fan",
+    "sessions": 1001,
+    "messages": 100,
+    "deliveries": 100_000,
+    "wall_s": 2.0,
+    "cpu_s": 0.5,
+    "user_s": 0.1,
+    "system_s": 0.4,
+    "lost": 0,
+    "duplicates": 0,
+    "disordered": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return build(tmp_path_factory.mktemp("programs"))
+
+
+def load(
+    programs: Programs, mode: str, port: int, pid: int, peers: Path, *more: object
+) -> "subprocess.CompletedProcess[str]":
+    sessions = len(peers.read_text().splitlines())
+    options: Sequence[object] = (
+        "--port",
+        port,
+        "--pid",
+        pid,
+        "--peers",
+        peers,
+        "--sessions",
+        sessions,
+        "--timeout",
+        20,
+    )
+    words = [str(programs.load), mode, *map(str, options), *map(str, more)]
+    return subprocess.run(words, check=False, capture_output=True, text=True, input="\n\n", timeout=30)
+
+
+def peers_file(folder: Path, *places: tuple[int, int]) -> Path:
+    path = folder / "peers"
+    path.write_text("".join(f"{user}.{conversation} {conversation}\n" for user, conversation in places))
+    return path
+
+
+@pytest.mark.parametrize("name", ["load", "limit"])
+def test_c_compiles_without_warnings(name: str, tmp_path: Path) -> None:
+    assert os.access(compile_one(name, tmp_path, "-Werror"), os.X_OK)
+
+
+def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(BuildError, match="install gcc"):
+        build(tmp_path)
+
+
+@pytest.mark.parametrize("variant", ["each", "joined"])
+@pytest.mark.parametrize(
+    ("mode", "options", "messages", "deliveries"),
+    [
+        ("fan", ("--messages", 30, "--burst", 10), 30, 90),
+        ("send", ("--messages", 400, "--window", 4), 400, 400),
+        ("rate", ("--rate", 500, "--seconds", 1), 500, 500),
+        ("connect", (), 0, 0),
+        ("idle", ("--base", 2), 0, 0),
+    ],
+)
+def test_load_against_limit(
+    programs: Programs,
+    tmp_path: Path,
+    variant: str,
+    mode: str,
+    options: tuple[object, ...],
+    messages: int,
+    deliveries: int,
+) -> None:
+    conversations = (1, 1, 1, 1) if mode == "fan" else (1, 1, 2, 2)
+    peers = peers_file(tmp_path, *enumerate(conversations, start=1))
+    with limit(programs.limit, variant, None, tmp_path / "log") as running:
+        done = load(programs, mode, running.port, running.pid, peers, *options)
+    output = done.stdout.removeprefix("base\nfull\n")
+    result = parse(mode, done.returncode, output, done.stderr)
+    assert (result["messages"], result["deliveries"], result["sessions"]) == (messages, deliveries, 4)
+    assert result["cpu_s"] > 0
+    assert result["wall_s"] > 0
+    if mode in ("rate", "connect"):
+        assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]
+
+
+class Liar(threading.Thread):
+    """Accepts one session, greets it, and answers its first message with the given packets."""
+
+    def __init__(self, *packets: dict[str, Any]) -> None:
+        super().__init__(daemon=True)
+        self.packets = packets
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+
+    def run(self) -> None:
+        with self.listener, self.listener.accept()[0] as client:
+            while b"\r\n\r\n" not in client.recv(65536):
+                pass
+            client.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            self.say(client, {"type": "welcome"})
+            client.recv(65536)
+            for packet in self.packets:
+                self.say(client, packet)
+            client.recv(65536)  # until the load generator has gone
+
+    @staticmethod
+    def say(client: socket.socket, packet: dict[str, Any]) -> None:
+        payload = json.dumps(packet, separators=(",", ":")).encode()
+        client.sendall(bytes((0x81, 126)) + len(payload).to_bytes(2, "big") + payload)
+
+
+def message(seq: int, **fields: object) -> dict[str, Any]:
+    return {"type": "message", "conversation_id": 1, "seq": seq, "content": "0", **fields}
+
+
+ACK = {"type": "ack", "seq": 1, "id": 1}
+
+
+@pytest.mark.parametrize(
+    ("packets", "status", "text"),
+    [
+        ((ACK, message(2)), 0, '"lost":0,"duplicates":0,"disordered":0'),
+        ((ACK, message(3)), 5, '"lost":1,'),
+        ((ACK, message(1)), 5, '"duplicates":1,'),
+        ((message(3), message(2), ACK), 5, '"disordered":1,'),
+        ((ACK, message(2, conversation_id=7)), 3, "another conversation"),
+        (({"type": "error", "code": "rate_limited"},), 3, "rate_limited"),
+    ],
+)
+def test_load_notices_what_is_wrong(
+    programs: Programs, tmp_path: Path, packets: tuple[dict[str, Any], ...], status: int, text: str
+) -> None:
+    liar = Liar(*packets)
+    liar.start()
+    peers = peers_file(tmp_path, (1, 1))
+    done = load(programs, "send", liar.port, os.getpid(), peers, "--messages", 0, "--window", 1, "--warm-up", 1)
+    assert done.returncode == status, done
+    assert text in done.stdout + done.stderr
+    liar.join(10)
+
+
+def test_load_says_that_nobody_listens(programs: Programs, tmp_path: Path) -> None:
+    done = load(programs, "connect", free_port(), os.getpid(), peers_file(tmp_path, (1, 1)))
+    assert done.returncode == 3
+    assert "refused" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["fan"], ["fan", "--port", "x"], ["fan", "--sessions", "-1"]])
+def test_load_refuses_bad_options(programs: Programs, arguments: list[str]) -> None:
+    assert subprocess.run([programs.load, *arguments], check=False, capture_output=True, timeout=10).returncode == 1
+
+
+def test_server_that_dies_is_told_with_its_log(tmp_path: Path) -> None:
+    failing = tmp_path / "failing"
+    failing.write_text("#!/bin/sh\necho out of luck >&2\nexit 3\n")
+    failing.chmod(0o700)
+    with pytest.raises(ServerError, match=r"status 3:\nout of luck"), limit(failing, "each", None, tmp_path / "log"):
+        pass
+
+
+def test_pinned_is_for_the_process_started_meanwhile() -> None:
+    before = os.sched_getaffinity(0)
+    one = min(before)
+    with pinned(one):
+        words = [shutil.which("python3") or "python3", "-c", "import os; print(os.sched_getaffinity(0))"]
+        inside = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert inside.strip() == f"{{{one}}}"
+    assert os.sched_getaffinity(0) == before
+    assert Cpus.choose().server in (one, None)
+
+
+def test_parse() -> None:
+    assert parse("fan", 0, json.dumps(RESULT), "")["deliveries"] == 100_000
+    with pytest.raises(RunError, match="status 4: load: out of time"):
+        parse("fan", 4, "", "load: out of time\n")
+    with pytest.raises(RunError, match="2 lost, 0 duplicates"):
+        parse("fan", 0, json.dumps(RESULT | {"lost": 2}), "")
+    with pytest.raises(RunError):
+        parse("fan", 0, "", "")
+
+
+def test_memory() -> None:
+    memory = memory_of(os.getpid())
+    assert memory.rss >= memory.pss > 2**20
+    assert memory.kernel > 2**20
+    with pytest.raises(ValueError, match="no process"):
+        memory_of(2**22 + 1)
+
+
+def test_socket_pages() -> None:
+    assert socket_pages("sockets: used 9\nTCP: inuse 5 orphan 0 tw 3 alloc 8 mem 12\nUDP: inuse 0 mem 4\n") == 12
+    assert socket_pages("") == 0
+
+
+def test_file_system() -> None:
+    mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /srv/fast tmpfs rw 0 0\nproc /proc proc rw 0 0\n"
+    assert file_system(Path("/srv/fast/x"), mounts) == "tmpfs"
+    assert file_system(Path("/srv/faster"), mounts) == "ext4"
+
+
+def summary(name: str, *rounds: tuple[float, float]) -> Summary:
+    """Of rounds given as CPU seconds of Feige and C."""
+    results: list[tuple[Result, Result]] = [(RESULT | {"cpu_s": a}, RESULT | {"cpu_s": b}) for a, b in rounds]
+    return Summary(BY_NAME[name], results)
+
+
+def test_summary_takes_medians_and_ratios_of_the_same_round() -> None:
+    seen = summary("fan", (0.6, 0.5), (1.0, 1.0), (0.9, 0.5))
+    assert seen.feige == Spread(pytest.approx(9.0), pytest.approx(6.0), pytest.approx(10.0))
+    assert seen.ratio == Spread(pytest.approx(1.2), pytest.approx(1.0), pytest.approx(1.8))
+    assert seen.is_met
+    assert seen.middle["cpu_s"] == 0.9
+    assert not summary("fan", (0.7, 0.5)).is_met
+    assert summary("fan", (0.7, 0.0)).ratio is None
+    assert not summary("fan", (0.7, 0.0)).is_met
+    assert summary("send", (0.006, 0.001)).is_met  # 60 µs a message
+    assert not summary("send", (0.0061, 0.006)).is_met
+    assert summary("connect", (1.0, 1.0)).is_met is None
+
+
+def test_table_marks_what_was_missed() -> None:
+    text = table([summary("fan", (0.7, 0.5), (0.8, 0.5)), summary("send", (0.001, 0.001)), summary("connect", (1, 1))])
+    _, _, fan, send, connect = text.splitlines()
+    assert fan.split()[-1] == "MISSED"
+    assert "7.50 (7.00–8.00)" in fan
+    assert "1.50 (1.40–1.60)" in fan
+    assert "≤ 1.3 × C" in fan
+    assert send.split()[-1] == "met"
+    assert connect.split()[-1] == "1.00"
+    assert "80% of it in the kernel" in details([summary("fan", (0.5, 0.5))])
+
+
+def test_json_has_every_round(tmp_path: Path) -> None:
+    write_json(tmp_path / "out.json", "a\nb", [summary("fan", (0.6, 0.5), (0.7, 0.5))])
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["machine"] == ["a", "b"]
+    assert [each["feige"]["cpu_s"] for each in document["scenarios"]["fan"]["rounds"]] == [0.6, 0.7]
+
+
+def test_seeds_only_what_is_needed() -> None:
+    assert needed([BY_NAME["send"]], False) == {"users": 0, "group_size": 0, "singles": 100}
+    assert needed([BY_NAME["idle"], BY_NAME["fan"]], False) == {"users": 10_000, "group_size": 1000, "singles": 0}
+    assert needed(list(SCENARIOS), True) == {"users": 1000, "group_size": 1000, "singles": 250}
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--rounds", "0"], ["--rounds", "x"]])
+def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "deliveries"), [("fan", {"messages": 20, "warm-up": 1}, 60), ("send", {"messages": 400}, 400)]
+)
+async def test_against_the_real_server(
+    programs: Programs, tmp_path: Path, name: str, options: dict[str, int], deliveries: int
+) -> None:
+    population = await populate(tmp_path / "seed", users=0, group_size=3, singles=2)
+    scenario = dataclasses.replace(BY_NAME[name], quick_sessions=4, quick_options=options)
+    bench = Bench(programs, population, tmp_path, Cpus(None, None), quick=True)
+    feige, c = (
+        await asyncio.to_thread(bench.against_feige, scenario),
+        await asyncio.to_thread(bench.against_limit, scenario),
+    )
+    assert feige["deliveries"] == c["deliveries"] == deliveries
+    assert Summary(scenario, [(feige, c)]).feige.median > 0
+    assert not (tmp_path / "data").exists()
