@@ -1,7 +1,7 @@
 """What is the same for every transport, and the two transports: outbox, framing, closing."""
 
 import asyncio
-from os import write
+import socket
 from typing import TYPE_CHECKING, cast
 
 from gateway.session import Session
@@ -30,8 +30,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_edge",
-        "_fd",
         "_reader",
+        "_socket",
         "_waiting",
         "_waiting_bytes",
         "close_code",
@@ -51,22 +51,26 @@ class Connection(asyncio.Protocol):
         """0 while open, then the reason why it is closing."""
         self.is_congested = False
         """The socket takes no more: what may be dropped is dropped."""
-        self._fd = -1
+        self._socket: socket.socket = cast(socket.socket, None)
         self._waiting: bytes | list[bytes] | None = None
-        """The outbox: nothing, one frame (the usual case, which then needs no list), or several."""
+        """The outbox: one frame (the usual case, which needs no list) or several. None: what comes may be written at
+        once; so it is a list, if an empty one, while the socket takes no more and after closing."""
         self._waiting_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         # pause_writing as soon as the transport holds anything, resume_writing when it holds nothing.
         self.transport.set_write_buffer_limits(0)
-        self._fd = transport.get_extra_info("socket").fileno()
+        # Of the descriptor that the transport owns: `send` on it costs 0.4 µs less in the kernel than `os.write`.
+        fd = transport.get_extra_info("socket").fileno()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
         self._edge.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._socket.detach()
         code = self.close_code or ABNORMAL
         self.close_code = code
-        self._waiting = None
+        self._waiting = []
         self._edge.closed(self, code)
 
     def data_received(self, data: bytes) -> None:
@@ -91,12 +95,10 @@ class Connection(asyncio.Protocol):
         """Puts a frame into the outbox; it leaves with this tick's others."""
         waiting = self._waiting
         if waiting is None:
-            if self.close_code:
-                return
             self._waiting = frame
             self._waiting_bytes = len(frame)
             self._edge.flush_soon(self)
-        else:
+        elif not self.close_code:
             if isinstance(waiting, list):
                 waiting.append(frame)
             else:
@@ -104,46 +106,60 @@ class Connection(asyncio.Protocol):
             self._waiting_bytes += len(frame)
             if self._waiting_bytes > self._edge.config.outbox_bytes:
                 self._edge.stats.drops["slow consumer"] += 1
-                self._waiting = b""
+                self._waiting = []
                 self.close(CloseCode.SLOW_CONSUMER, "too slow; resume")
 
-    def flush(self) -> None:
-        """Writes the outbox, unless the socket has not taken what it was given before."""
-        waiting = self._waiting
-        if waiting is None or self.is_congested:
+    def send(self, frame: bytes) -> None:
+        """Writes a frame at once, unless others wait: for the end of a tick, when nothing more will join it."""
+        if self._waiting is not None:
+            self.push(frame)
             return
-        self._waiting = None
-        self._write(waiting if isinstance(waiting, bytes) else b"".join(waiting))
-
-    def _write(self, data: bytes) -> None:
         try:
-            sent = 0 if self.is_congested else write(self._fd, data)
+            sent = self._socket.send(frame)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.transport.abort()
             return
-        if sent != len(data):
-            self.transport.write(data[sent:])
+        if sent != len(frame):
+            self.transport.write(frame[sent:])
+
+    def flush(self) -> None:
+        """Writes the outbox, unless the socket has not taken what it was given before."""
+        waiting = self._waiting
+        if waiting and not self.is_congested and not self.close_code:
+            self._waiting = None
+            self.send(waiting if isinstance(waiting, bytes) else b"".join(waiting))
 
     def pause_writing(self) -> None:
         self.is_congested = True
+        if self._waiting is None:
+            self._waiting = []
+            self._waiting_bytes = 0
 
     def resume_writing(self) -> None:
         self.is_congested = False
-        self.flush()
+        if self._waiting:
+            self.flush()
+        elif not self.close_code:
+            self._waiting = None
 
     def close(self, code: int, reason: str) -> None:
         """Sends what waits, then the farewell, and closes when the peer agrees or its time is over."""
         if self.close_code:
             return
-        waiting, self._waiting = self._waiting, None
+        waiting, self._waiting = self._waiting, []
         frames = waiting if isinstance(waiting, list) else [waiting or b""]
         rest = b"".join((*frames, self.farewell(code, reason)))
         self.close_code = code
         self._edge.detach(self)
         if not self.transport.is_closing():
-            self._write(rest)
+            if not self.is_congested:
+                self._waiting = None
+                self.send(rest)
+                self._waiting = []
+            else:
+                self.transport.write(rest)
             self.after_farewell()
 
     def farewell(self, code: int, reason: str) -> bytes:

@@ -223,7 +223,9 @@ class Commands:
             session.reply(Failure(command.id, "busy", "a replay is under way", True, 100))
             return
         session.held = []
+        edge.hub.holding.add(session)
         if not edge.in_background(session, who, command, self.replay):
+            edge.hub.holding.discard(session)
             session.release({})
 
     async def replay(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
@@ -254,6 +256,7 @@ class Commands:
             edge.stats.resumes["recovered"] += 1
             session.reply(Synced(command.id, True, edge.epoch, missed.position))
         finally:
+            edge.hub.holding.discard(session)
             session.release(replayed)
 
 

@@ -1,7 +1,7 @@
 """Who is connected here, and the fan-out: an event is encoded once per wire and put into every session's outbox."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from domain.events import (
     Event,
@@ -13,6 +13,7 @@ from domain.events import (
     UserDeactivated,
 )
 from domain.ports import Audience
+from gateway.connection import Connection
 from gateway.session import Session
 from gateway.stats import GatewayStats
 from gateway.wire import Wire
@@ -39,6 +40,8 @@ class Hub:
         self._loop = loop
         self._stats = stats
         self._batches: dict[int, _Batch] = {}
+        self.holding: set[Session] = set()
+        """Sessions that are being replayed to."""
         self._first: dict[int, Session] = {}
         self._watchers: dict[int, set[Session]] = {}
         self._count = 0
@@ -75,6 +78,7 @@ class Hub:
         else:
             del self._first[user_id]
         session.sibling = None
+        self.holding.discard(session)
         self._count -= 1
         self.unwatch(session, session.watching or ())
 
@@ -129,14 +133,20 @@ class Hub:
         """Delivers the messages of this tick."""
         if self._batches:
             batches, self._batches = self._batches, {}
+            # Only one conversation spoke: nothing else will join its frames in the outboxes, which costs 0.3 µs each.
+            put = Connection.push if len(batches) > 1 else Connection.send
             for batch in batches.values():
-                self._deliver(batch)
+                self._deliver(batch, put)
 
-    def _deliver(self, batch: "_Batch") -> None:
+    def _deliver(self, batch: "_Batch", put: Callable[[Connection, bytes], None] = Connection.push) -> None:
         events = batch.events
-        without = batch.audience.without
-        origins = {origin for _, origin in events}
-        encoded: dict[Wire, bytes] = {}
+        exceptions: set[object] = {origin for _, origin in events if origin is not None}
+        exceptions.update(self.holding)
+        exceptions.update(chain(self._first.get(batch.audience.without or 0)))
+        encoded: dict[Wire, list[bytes | None]] = {}
+        latest: Wire | None = None
+        frames: list[bytes | None] = []
+        data = b""
         first = self._first
         count = 0
         for user_id in batch.audience.user_ids:
@@ -144,30 +154,29 @@ class Hub:
             while session is not None:
                 sibling = session.sibling
                 wire = session.wire
-                assert wire is not None
-                if session in origins or session.held is not None or user_id == without:
-                    self._deliver_one_by_one(session, wire, batch)
-                else:
-                    try:
-                        data = encoded[wire]
-                    except KeyError:
-                        frames = (wire.encode(event) for event, _ in events)
-                        data = encoded[wire] = b"".join(frame for frame in frames if frame is not None)
-                    if data:
-                        session.connection.push(data)
-                        count += 1
+                if wire is not latest:
+                    assert wire is not None
+                    if wire not in encoded:
+                        encoded[wire] = [wire.encode(event) for event, _ in events]
+                    frames = encoded[wire]
+                    data = b"".join(frame for frame in frames if frame is not None)
+                    latest = wire
+                if exceptions and session in exceptions:
+                    self._deliver_one_by_one(session, frames, batch)
+                elif data:
+                    put(session.connection, data)
+                    count += 1
                 session = sibling
         self._stats.deliveries += count * len(events)
 
-    def _deliver_one_by_one(self, session: Session, wire: Wire, batch: "_Batch") -> None:
+    def _deliver_one_by_one(self, session: Session, frames: list[bytes | None], batch: "_Batch") -> None:
+        """To a session that caused some of the events, or is being replayed to."""
         if session.profile is None or session.profile.id == batch.audience.without:
             return
-        for event, origin in batch.events:
-            if origin is not session:
-                frame = wire.encode(event)
-                if frame is not None:
-                    session.deliver(event, frame)
-                    self._stats.deliveries += 1
+        for (event, origin), frame in zip(batch.events, frames, strict=True):
+            if origin is not session and frame is not None:
+                session.deliver(event, frame)
+                self._stats.deliveries += 1
 
     def _deliver_droppable(self, event: Event, audience: Audience) -> None:
         watchers: set[Session] = set()
