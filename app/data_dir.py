@@ -62,16 +62,19 @@ class DataDir:
     def secret_key(self) -> bytes:
         """The key that signs tokens; generated once, readable by its owner only. SetupError."""
         path = self.path / KEY_FILE
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = path.read_bytes().strip()
-            if len(key) < MIN_SECRET_CHARS:
-                raise SetupError(f"{path} is damaged: it holds fewer than {MIN_SECRET_CHARS} characters") from None
-            return key
-        key = secrets.token_hex(32).encode()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            # Complete before it has its name: a power cut leaves a whole key or none.
+            draft = self.path / f"{KEY_FILE}.{os.getpid()}"
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(secrets.token_hex(32).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            draft.unlink()
+        key = path.read_bytes().strip()
+        if len(key) < MIN_SECRET_CHARS:
+            raise SetupError(f"{path} is damaged: it holds fewer than {MIN_SECRET_CHARS} characters")
         return key

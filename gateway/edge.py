@@ -119,6 +119,8 @@ class Edge:
     def opened(self, connection: Connection) -> None:
         self.stats.connections += 1
         self._connections.add(connection)
+        if self.stats.connections > self._max_connections:
+            connection.abort()
         self.wheel.add(connection, min(self._hello_ticks, self._heartbeat_ticks))
 
     def closed(self, connection: Connection, code: int) -> None:

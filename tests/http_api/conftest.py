@@ -52,7 +52,8 @@ def database(empty_database: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 async def world(serve: Serve, database: Path) -> AsyncIterator[World]:
     world = World(database)
-    world.client = await serve(await world.start())
+    await world.start()
+    world.client = await serve(world.app())
     yield world
     await world.client.close()
     await world.close()

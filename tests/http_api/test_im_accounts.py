@@ -11,7 +11,8 @@ from domain.accounts import AccountLimits
 from domain.model import DialectName
 from domain.tokens import Claims
 from tests.http_api.conftest import Serve
-from tests.http_api.world import NOBODY, PASSWORD, SECRET, World
+from tests.http_api.world import World
+from tests.world import NOBODY, PASSWORD, SECRET
 
 LOGIN = "/api/v1/auth/login/access-token"
 NEW_USER = {"standard_id": "test123", "name": "测试用户", "password": "secret123"}
@@ -64,7 +65,8 @@ async def test_login_takes_a_form_not_json(world: World) -> None:
 
 async def test_failed_logins_are_throttled(serve: Serve, database: Path) -> None:
     world = World(database, limits=AccountLimits(failed_logins_per_account=2))
-    world.client = await serve(await world.start())
+    await world.start()
+    world.client = await serve(world.app())
     await world.person("alice")
     statuses = []
     for password in ("wrong1", "wrong2", PASSWORD):

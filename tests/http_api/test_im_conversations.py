@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from protocol.times import iso_time
-from tests.http_api.world import NOBODY, World
+from tests.http_api.world import World
+from tests.world import NOBODY
 
 BASE = "/api/v1/conversations"
 

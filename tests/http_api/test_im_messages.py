@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.http_api.world import NOBODY, Person, World
+from tests.http_api.world import Person, World
+from tests.world import NOBODY
 
 BASE = "/api/v1/messages"
 

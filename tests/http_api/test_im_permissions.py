@@ -8,7 +8,8 @@ from yarl import URL
 
 from http_api.binding import PathTemplate
 from http_api.registry import Access
-from tests.http_api.world import NOBODY, Person, World
+from tests.http_api.world import Person, World
+from tests.world import NOBODY
 
 CONVERSATION: Final = "/api/v1/conversations/{conversation_id}"
 GROUP: Final = "/api/v1/groups/{conversation_id}"

@@ -1,6 +1,7 @@
 """Presence and connections over HTTP (im API 6)."""
 
-from tests.http_api.world import NOBODY, World
+from tests.http_api.world import World
+from tests.world import NOBODY
 
 BASE = "/api/v1/realtime"
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.http_api.world import PASSWORD, Person, World
+from tests.http_api.world import Person, World
+from tests.world import PASSWORD
 
 BASE = "/api/v1/auth"
 ALICE = {"username": "alice", "email": "alice@example.com", "password": "secret123"}

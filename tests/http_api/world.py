@@ -1,7 +1,5 @@
 """A whole server behind the HTTP edge, on SQLite in a temporary file, and the people who use it."""
 
-import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,112 +9,31 @@ from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from domain.accounts import AccountLimits, Accounts, Revocations
-from domain.conversations import Conversations
-from domain.messages import MessageLimits, Messages
-from domain.passwords import Passwords
-from domain.presence import Presence
-from domain.profiles import Profiles
-from domain.rosters import Rosters
-from domain.tokens import TokenLimits, Tokens
+from domain.accounts import AccountLimits
 from http_api.config import HttpConfig
 from http_api.im.edge import IM
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
 from http_api.server import build_app
-from storage import open_sqlite
-from storage.inprocess.bus import InProcessBus
 from storage.inprocess.limits import InProcessRateLimiter
-from storage.inprocess.presence import InProcessPresenceDirectory
-
-SECRET = b"a secret of the tests, of thirty-two bytes and more"
-PASSWORD = "correct horse"
-START_MS = 1_736_337_600_000
-"""2025-01-08T12:00:00Z."""
-NOBODY = 4_000_000_000
-"""An id that nothing has."""
+from tests.world import PASSWORD, Rules
 
 
-class TestClock:
-    """Stands still unless it is moved."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.at_ms = START_MS
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-
-class World:
-    """`start` and `close` it; `app` is what to serve. `client` must be set before people come."""
+class World(Rules):
+    """`app` is what to serve. `client` must be set before people come."""
 
     client: TestClient[web.Request, web.Application]
 
     def __init__(self, database: Path, *, limits: AccountLimits | None = None) -> None:
-        self.clock = TestClock()
-        self.stores = open_sqlite(database, self.clock.now_ms)
-        self.bus = InProcessBus()
-        self.directory = InProcessPresenceDirectory()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._limits = limits or AccountLimits()
+        super().__init__(database, limits=limits)
         self._people = 0
 
-    async def start(self) -> web.Application:
-        await self.stores.start()
-        profiles = Profiles(self.stores.users)
-        rosters = Rosters(self.stores.conversations, self._spawn)
-        revocations = Revocations(self.clock)
-        for handler in (rosters.on_event, profiles.on_event, revocations.on_event):
-            self.bus.subscribe(handler)
-        await self.bus.start()
-        self.passwords = Passwords(rounds=4)
-        self.tokens = Tokens(SECRET, self.clock, TokenLimits())
-        self.accounts = Accounts(
-            users=self.stores.users,
-            logins=self.stores.logins,
-            profiles=profiles,
-            passwords=self.passwords,
-            tokens=self.tokens,
-            revocations=revocations,
-            limiter=InProcessRateLimiter(),
-            bus=self.bus,
-            clock=self.clock,
-            limits=self._limits,
-        )
-        await self.accounts.start()
-        conversations = Conversations(
-            store=self.stores.conversations,
-            profiles=profiles,
-            rosters=rosters,
-            bus=self.bus,
-            clock=self.clock,
-        )
-        messages = Messages(
-            log=self.stores.log,
-            marks=self.stores.marks,
-            store=self.stores.messages,
-            rosters=rosters,
-            bus=self.bus,
-            clock=self.clock,
-            limits=MessageLimits(),
-        )
-        self.presence = Presence(
-            directory=self.directory,
-            store=self.stores.conversations,
-            users=self.stores.users,
-            bus=self.bus,
-            clock=self.clock,
-            scheduler=asyncio.get_running_loop(),
-            spawn=self._spawn,
-            offline_after_s=0.0,
-        )
+    def app(self) -> web.Application:
         im = im_groups(
             accounts=self.accounts,
-            profiles=profiles,
-            conversations=conversations,
-            messages=messages,
+            profiles=self.profiles,
+            conversations=self.conversations,
+            messages=self.messages,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             clock=self.clock,
@@ -133,18 +50,6 @@ class World:
             metrics=CollectorRegistry(),
             version="1.0.0",
         )
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        await asyncio.gather(*self._tasks)
-        await self.presence.close()
-        await self.stores.close()
-        await self.bus.close()
-        self.passwords.close()
 
     async def person(self, name: str = "", *, is_admin: bool = False) -> "Person":
         """Somebody with an account and a fresh login."""

@@ -1,0 +1,71 @@
+"""Where settings come from, and which are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from app.config import load
+from app.data_dir import DataDir
+from app.errors import SetupError
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    file = tmp_path / "feige.toml"
+    file.write_text('[server]\nport = 1\nhost = "file"\ntcp_port = 7\n[gateway]\nheartbeat_s = 20\n')
+    config = load(file, {"FEIGE_PORT": "2", "FEIGE_TCP_PORT": "8"}, {"port": 3})
+    assert (config.server.host, config.server.tcp_port, config.server.port) == ("file", 8, 3)
+    assert config.gateway.heartbeat_s == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "section", "key", "value"),
+    [
+        ("FEIGE_GATEWAY_ONE_SESSION_PER_DEVICE", "true", "gateway", "one_session_per_device", True),
+        ("FEIGE_GATEWAY_HEARTBEAT_S", "1.5", "gateway", "heartbeat_s", 1.5),
+        ("FEIGE_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "http", "trusted_proxies", ("10.0.0.0/8", "::1")),
+        ("FEIGE_LOG_FORMAT", "json", "log", "format", "json"),
+    ],
+)
+def test_the_environment(name: str, text: str, section: str, key: str, value: object) -> None:
+    assert getattr(getattr(load(None, {name: text, "HOME": "/"}, {}), section), key) == value
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"FEIGE_NONSENSE": "1"},
+        {"FEIGE_GATEWAY_NONSENSE": "1"},
+        {"FEIGE_PORT": "-2"},
+        {"FEIGE_PORT": "8001"},
+        {"FEIGE_PASSWORDS_ROUNDS": "3"},
+        {"FEIGE_GATEWAY_MAX_FRAME_BYTES": "10"},
+        {"FEIGE_LOG_LEVEL": "loud"},
+    ],
+)
+def test_what_is_refused_is_named(environment: dict[str, str]) -> None:
+    with pytest.raises(SetupError) as refused:
+        load(None, environment, {})
+    (name,) = environment
+    assert name in str(refused.value) or name.removeprefix("FEIGE_").split("_")[-1].lower() in str(refused.value)
+
+
+def test_the_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    first = DataDir(str(tmp_path / "data"))
+    key = first.secret_key()
+    assert len(key) == 64
+    assert DataDir(str(tmp_path / "data")).secret_key() == key
+    assert (first.path / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in first.path.iterdir()] == ["secret.key"]
+    (first.path / "secret.key").write_text("short")
+    with pytest.raises(SetupError, match="damaged"):
+        first.secret_key()
+
+
+def test_a_data_directory_has_one_server(tmp_path: Path) -> None:
+    first, second = DataDir(str(tmp_path)), DataDir(str(tmp_path))
+    first.lock()
+    with pytest.raises(SetupError, match="in use"):
+        second.lock()
+    first.unlock()
+    second.lock()
+    second.unlock()

@@ -1,0 +1,227 @@
+"""Sending, recall, deletion, reading: the rules and their limits."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import (
+    ConversationNotFound,
+    DomainError,
+    Forbidden,
+    InvalidState,
+    InvalidValue,
+    MessageNotFound,
+    Muted,
+    NotAMember,
+    RecallWindowOver,
+    UnsupportedType,
+)
+from domain.events import Event, MessageSent, ReceiptMarked
+from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Role
+from domain.ports import Appended, Audience
+from tests.domain.conftest import People
+from tests.world import Rules
+
+
+async def say(rules: Rules, who: Profile, conversation_id: int, content: str = "x", **fields: object) -> Message:
+    draft = Draft(conversation_id=conversation_id, sender_id=who.id, content=content, **fields)  # type: ignore[arg-type]
+    return (await rules.messages.send(who, draft)).message
+
+
+async def test_messages_keep_the_order_in_which_they_were_submitted(rules: Rules, people: People) -> None:
+    """Also where the roster must be loaded first, and the first of them waits for it."""
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    outcomes: list[Appended | DomainError] = []
+    for number in range(50):
+        draft = Draft(conversation_id=conversation.id, sender_id=alice.id, content=str(number))
+        rules.messages.submit(alice, draft, outcomes.append)
+    async with asyncio.timeout(10):
+        while len(outcomes) < 50:
+            await asyncio.sleep(0.001)
+    messages = [outcome.message for outcome in outcomes if isinstance(outcome, Appended)]
+    assert [message.content for message in messages] == [str(number) for number in range(50)]
+    assert [message.seq for message in messages] == list(range(1, 51))
+
+
+async def test_the_acknowledgement_comes_before_the_fan_out(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    order: list[str] = []
+
+    def heard(event: Event, audience: Audience, origin: object | None) -> None:
+        if isinstance(event, MessageSent):
+            order.append(f"event of {origin} to {sorted(audience.user_ids)}")
+
+    rules.bus.subscribe(heard)
+    done = asyncio.Event()
+
+    def acked(outcome: Appended | DomainError) -> None:
+        order.append("ack")
+        done.set()
+
+    draft = Draft(conversation_id=conversation.id, sender_id=alice.id, content="x")
+    rules.messages.submit(alice, draft, acked, "session")
+    await done.wait()
+    assert order == ["ack", f"event of session to {[alice.id, bob.id]}"]
+
+
+async def test_who_may_send(rules: Rules, people: People) -> None:
+    alice, bob, eve = await people("alice", "bob", "eve")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    with pytest.raises(NotAMember):
+        await say(rules, eve, group.id)
+    with pytest.raises(ConversationNotFound):
+        await say(rules, alice, 10**9)
+    muted_until_ms = rules.clock.at_ms + 60_000
+    await rules.conversations.update_member(alice, group.id, bob.id, muted_until_ms=muted_until_ms)
+    with pytest.raises(Muted):
+        await say(rules, bob, group.id)
+    rules.clock.at_ms = muted_until_ms
+    await say(rules, bob, group.id)
+    await rules.conversations.delete(alice, group.id)
+    with pytest.raises(ConversationNotFound):
+        await say(rules, alice, group.id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"content": ""}, InvalidValue),
+        ({"content": "x" * 5001}, InvalidValue),
+        ({"content": "x", "client_msg_id": ""}, InvalidValue),
+        ({"content": "x", "client_msg_id": "x" * 65}, InvalidValue),
+        ({"kind": MessageKind.LOCATION}, InvalidValue),
+        ({"kind": MessageKind.LOCATION, "attachment": Location("91", "0")}, InvalidValue),
+        ({"kind": MessageKind.LOCATION, "attachment": Location("nan", "0")}, InvalidValue),
+        ({"kind": MessageKind.LOCATION, "attachment": Location("１", "0")}, InvalidValue),
+        ({"kind": MessageKind.SYSTEM, "content": "x"}, UnsupportedType),
+        ({"kind": MessageKind.FILE, "content": "x"}, UnsupportedType),
+        ({"content": "x", "reply_to_id": 10**9}, MessageNotFound),
+    ],
+)
+async def test_what_may_not_be_sent(
+    rules: Rules, people: People, fields: dict[str, object], error: type[DomainError]
+) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    with pytest.raises(error):
+        await rules.messages.send(
+            alice,
+            Draft(conversation_id=conversation.id, sender_id=alice.id, **fields),  # type: ignore[arg-type]
+        )
+    assert (await say(rules, alice, conversation.id)).seq == 1, "a refusal takes no number"
+
+
+async def test_a_reply_stays_in_its_conversation(rules: Rules, people: People) -> None:
+    alice, bob, carol = await people("alice", "bob", "carol")
+    ours = await rules.conversations.open_single(alice, bob.id)
+    theirs = await rules.conversations.open_single(alice, carol.id)
+    message = await say(rules, alice, ours.id)
+    assert (await say(rules, bob, ours.id, reply_to_id=message.id)).reply_to_id == message.id
+    with pytest.raises(MessageNotFound):
+        await say(rules, alice, theirs.id, reply_to_id=message.id)
+
+
+async def test_recall_has_a_window_for_the_sender_and_none_for_owner_and_admins(rules: Rules, people: People) -> None:
+    alice, bob, carol = await people("alice", "bob", "carol")
+    group = await rules.conversations.create_group(alice, [bob.id, carol.id], name="g")
+    message = await say(rules, bob, group.id, "oops")
+    with pytest.raises(Forbidden):
+        await rules.messages.recall(carol, message.id)
+    rules.clock.at_ms = message.created_at_ms + 120_000
+    other = await say(rules, bob, group.id, "late")
+    recalled = await rules.messages.recall(bob, message.id)
+    assert (recalled.state, recalled.content, recalled.seq) == (MessageState.RECALLED, "", message.seq)
+    assert await rules.messages.recall(bob, message.id) == recalled, "twice changes nothing"
+    rules.clock.at_ms = other.created_at_ms + 120_001
+    with pytest.raises(RecallWindowOver):
+        await rules.messages.recall(bob, other.id)
+    await rules.messages.recall(alice, other.id)
+    with pytest.raises(InvalidState):
+        await rules.messages.edit(bob, other.id, "x")
+
+
+async def test_nobody_recalls_the_others_messages_in_a_single_conversation(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    message = await say(rules, bob, conversation.id)
+    for attempt in (rules.messages.recall, rules.messages.delete):
+        with pytest.raises(Forbidden):
+            await attempt(alice, message.id)
+
+
+async def test_only_the_sender_edits_and_only_text(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    message = await say(rules, bob, group.id, "teh")
+    with pytest.raises(Forbidden):
+        await rules.messages.edit(alice, message.id, "the")
+    edited = await rules.messages.edit(bob, message.id, "the")
+    assert (edited.content, edited.state) == ("the", MessageState.EDITED)
+    place = await say(rules, bob, group.id, "", kind=MessageKind.LOCATION, attachment=Location("1", "2"))
+    with pytest.raises(InvalidState):
+        await rules.messages.edit(bob, place.id, "x")
+
+
+async def test_unread_leaves_out_own_recalled_and_silent_messages(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    messages = [await say(rules, alice, conversation.id, str(number)) for number in range(5)]
+    await say(rules, bob, conversation.id)
+    await say(rules, alice, conversation.id, is_silent=True)
+    assert await rules.messages.unread(bob.id) == 5, "one's own message reads nothing"
+    await rules.messages.recall(alice, messages[4].id)
+    assert await rules.messages.unread(bob.id, conversation.id) == 4
+    await rules.messages.mark_messages(bob.id, conversation.id, [messages[1].id])
+    assert await rules.messages.unread(bob.id, conversation.id) == 2, "reading up to a message reads all before it"
+    assert [len(await rules.messages.receipts(alice.id, message.id)) for message in messages[:3]] == [0, 1, 0]
+    await rules.messages.mark_messages(bob.id, conversation.id, [messages[0].id])
+    assert await rules.messages.unread(bob.id, conversation.id) == 2, "never back"
+
+
+async def test_a_mark_of_what_does_not_exist_moves_nothing(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    elsewhere = await rules.conversations.create_group(alice, [bob.id], name="g")
+    other = await say(rules, alice, elsewhere.id)
+    await say(rules, alice, conversation.id)
+    marks: list[Event] = []
+    rules.bus.subscribe(lambda event, *_: marks.append(event) if isinstance(event, ReceiptMarked) else None)
+    marked = await rules.messages.mark_messages(bob.id, conversation.id, [other.id, 10**9])
+    assert (marked.read_seq, marked.read_moved) == (0, False)
+    assert marks == []
+    assert await rules.messages.unread(bob.id, conversation.id) == 1
+
+
+async def test_somebody_who_joins_without_history_sees_nothing_before(rules: Rules, people: People) -> None:
+    alice, bob, carol = await people("alice", "bob", "carol")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g", history_visible=False)
+    before = await say(rules, alice, group.id, "before")
+    await rules.conversations.add_members(alice, group.id, [carol.id])
+    after = await say(rules, alice, group.id, "after")
+    messages, has_more = await rules.messages.history(carol.id, group.id, limit=10)
+    assert ([message.id for message in messages], has_more) == ([after.id], False)
+    for attempt in (
+        rules.messages.visible(carol.id, before.id),
+        rules.messages.receipts(carol.id, before.id),
+        rules.messages.pin(carol, before.id, True),
+        say(rules, carol, group.id, reply_to_id=before.id),
+    ):
+        with pytest.raises(MessageNotFound):
+            await attempt
+    with pytest.raises(InvalidValue):
+        await rules.messages.place(carol.id, group.id, before.id)
+    assert await rules.messages.unread(carol.id) == 1
+
+
+async def test_pinning(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    message = await say(rules, alice, group.id)
+    assert (await rules.messages.pin(bob, message.id, True)).is_pinned
+    assert not (await rules.messages.pin(bob, message.id, False)).is_pinned
+    await rules.conversations.update_member(alice, group.id, bob.id, role=Role.ADMIN)
+    await rules.messages.delete(bob, message.id)
+    with pytest.raises(InvalidState):
+        await rules.messages.pin(alice, message.id, True)

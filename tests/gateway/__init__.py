@@ -1,0 +1,1 @@
+"""The gateway's parts; as a whole it is tested in tests/e2e."""

@@ -1,0 +1,112 @@
+"""The domain on real stores: SQLite in a temporary file, the in-process ports, and a clock that tests move."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from domain.accounts import AccountLimits, Accounts, Revocations
+from domain.conversations import Conversations
+from domain.messages import MessageLimits, Messages
+from domain.passwords import Passwords
+from domain.presence import Presence
+from domain.profiles import Profiles
+from domain.rosters import Rosters
+from domain.tokens import TokenLimits, Tokens
+from storage import open_sqlite
+from storage.inprocess.bus import InProcessBus
+from storage.inprocess.limits import InProcessRateLimiter
+from storage.inprocess.presence import InProcessPresenceDirectory
+
+SECRET = b"a secret of the tests, of thirty-two bytes and more"
+PASSWORD = "correct horse"
+START_MS = 1_736_337_600_000
+"""2025-01-08T12:00:00Z."""
+NOBODY = 4_000_000_000
+"""An id that nothing has."""
+
+
+class TestClock:
+    """Stands still unless it is moved."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.at_ms = START_MS
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+
+class Rules:
+    """`start` and `close` it."""
+
+    def __init__(self, database: Path, *, limits: AccountLimits | None = None) -> None:
+        self.clock = TestClock()
+        self.stores = open_sqlite(database, self.clock.now_ms)
+        self.bus = InProcessBus()
+        self.directory = InProcessPresenceDirectory()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._limits = limits or AccountLimits()
+
+    async def start(self) -> None:
+        await self.stores.start()
+        self.profiles = Profiles(self.stores.users)
+        self.rosters = Rosters(self.stores.conversations, self.spawn)
+        revocations = Revocations(self.clock)
+        for handler in (self.rosters.on_event, self.profiles.on_event, revocations.on_event):
+            self.bus.subscribe(handler)
+        await self.bus.start()
+        self.passwords = Passwords(rounds=4)
+        self.tokens = Tokens(SECRET, self.clock, TokenLimits())
+        self.accounts = Accounts(
+            users=self.stores.users,
+            logins=self.stores.logins,
+            profiles=self.profiles,
+            passwords=self.passwords,
+            tokens=self.tokens,
+            revocations=revocations,
+            limiter=InProcessRateLimiter(),
+            bus=self.bus,
+            clock=self.clock,
+            limits=self._limits,
+        )
+        await self.accounts.start()
+        self.conversations = Conversations(
+            store=self.stores.conversations,
+            profiles=self.profiles,
+            rosters=self.rosters,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.messages = Messages(
+            log=self.stores.log,
+            marks=self.stores.marks,
+            store=self.stores.messages,
+            rosters=self.rosters,
+            bus=self.bus,
+            clock=self.clock,
+            limits=MessageLimits(),
+        )
+        self.presence = Presence(
+            directory=self.directory,
+            store=self.stores.conversations,
+            users=self.stores.users,
+            bus=self.bus,
+            clock=self.clock,
+            scheduler=asyncio.get_running_loop(),
+            spawn=self.spawn,
+            offline_after_s=0.0,
+        )
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks)
+        await self.presence.close()
+        await self.stores.close()
+        await self.bus.close()
+        self.passwords.close()
