@@ -3,15 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast lint bench clean
+.PHONY: run test test-fast lint bench compiler clean
 
 run: $(VENV)/.installed
 	$(BIN)/python run.py serve
 
-test: lint
+test: lint compiler
 	$(BIN)/python -m pytest
 
-test-fast: lint
+test-fast: lint compiler
 	$(BIN)/python -m pytest -m "not slow and not autobahn"
 
 lint: $(VENV)/.installed-test
@@ -20,8 +20,12 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed-bench compiler
 	$(BIN)/python -m bench
+
+# For the C programs of bench/, which its tests compile too.
+compiler:
+	@command -v cc >/dev/null || (apt-get update -qq && apt-get install -y -qq gcc libc6-dev)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """Who is connected here, and the fan-out: an event is encoded once per wire and put into every session's outbox."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from domain.events import (
@@ -14,7 +14,7 @@ from domain.events import (
     UserDeactivated,
 )
 from domain.ports import Audience
-from gateway.connection import Connection
+from gateway.connection import Connection, broadcast
 from gateway.session import Session
 from gateway.stats import GatewayStats
 from gateway.wire import Wire
@@ -22,6 +22,8 @@ from protocol.close_codes import CloseCode
 
 DROPPABLE = frozenset({Typing, PresenceChanged, LocationUpdated})
 """Events of the moment: a session that is slow does not get them."""
+
+Put = Callable[[Iterable[Connection], bytes], None]
 
 LARGE_AUDIENCE: Final = 32
 MAX_CHANNELS: Final = 256
@@ -156,11 +158,11 @@ class Hub:
         if self._batches:
             batches, self._batches = self._batches, {}
             # Only one conversation spoke: nothing else will join its frames in the outboxes, which costs 0.3 µs each.
-            put = Connection.push if len(batches) > 1 else Connection.send
+            put = push_all if len(batches) > 1 else broadcast
             for batch in batches.values():
                 self._deliver(batch, put)
 
-    def _deliver(self, batch: "_Batch", put: Callable[[Connection, bytes], None] = Connection.push) -> None:
+    def _deliver(self, batch: "_Batch", put: Put | None = None) -> None:
         apart = {origin for _, origin in batch.events if isinstance(origin, Session)} | self.holding
         if batch.audience.without is not None:
             apart.update(chain(self._first.get(batch.audience.without)))
@@ -175,8 +177,7 @@ class Hub:
                     for connection in aside.intersection(connections):
                         self._deliver_one_by_one(connection.session, frames, batch)
             if data:
-                for connection in targets:
-                    put(connection, data)
+                (put or push_all)(targets, data)
                 self._stats.deliveries += len(targets) * len(frames)
 
     def _channel(self, audience: Audience) -> dict[Wire, list[Connection]]:
@@ -244,6 +245,12 @@ class Hub:
         for session in self.of(user_id):
             if login_id is None or session.login_id == login_id:
                 session.connection.close(code, reason)
+
+
+def push_all(connections: Iterable[Connection], frame: bytes) -> None:
+    """Puts a frame into the outbox of each."""
+    for connection in connections:
+        connection.push(frame)
 
 
 def chain(session: Session | None) -> Iterator[Session]:
