@@ -7,9 +7,9 @@ import pytest
 import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient
-from storage.inprocess.limits import InProcessRateLimiter
 
 from domain.errors import Unavailable
+from storage.inprocess.limits import InProcessRateLimiter
 from tests.http_api.conftest import Serve
 from tests.http_api.edge_app import edge_app
 

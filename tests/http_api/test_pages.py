@@ -3,7 +3,6 @@
 import re
 
 from storage.inprocess.limits import InProcessRateLimiter
-
 from tests.http_api.conftest import Serve
 from tests.http_api.edge_app import edge_app
 

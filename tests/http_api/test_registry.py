@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
-from storage.inprocess.limits import InProcessRateLimiter
 from yarl import URL
 
+from storage.inprocess.limits import InProcessRateLimiter
 from tests.http_api.conftest import Serve
 from tests.http_api.edge_app import MAX_BODY_BYTES, edge_app
 
