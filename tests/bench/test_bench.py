@@ -108,7 +108,6 @@ def test_load_against_limit(
     output = done.stdout.removeprefix("base\nfull\n")
     result = parse(mode, done.returncode, output, done.stderr)
     assert (result["messages"], result["deliveries"], result["sessions"]) == (messages, deliveries, 4)
-    assert result["cpu_s"] > 0
     assert result["wall_s"] > 0
     if mode in ("rate", "connect"):
         assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]

@@ -12,6 +12,8 @@ import pytest
 
 from tests.e2e.server import ROOT, ServerProcess
 
+pytestmark = pytest.mark.slow
+
 PR_CAPBSET_DROP = 24
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
