@@ -39,7 +39,10 @@ class DataDir:
 
     def lock(self) -> None:
         """Keeps other servers out until this process ends. SetupError if one is in."""
-        descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SetupError(f"{self.path / LOCK_FILE} cannot be opened: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -62,6 +65,15 @@ class DataDir:
     def secret_key(self) -> bytes:
         """The key that signs tokens; generated once, readable by its owner only. SetupError."""
         path = self.path / KEY_FILE
+        try:
+            key = self._read_or_make(path)
+        except OSError as error:
+            raise SetupError(f"the secret key {path} cannot be read or made: {error.strerror}") from error
+        if len(key) < MIN_SECRET_CHARS:
+            raise SetupError(f"{path} is damaged: it holds fewer than {MIN_SECRET_CHARS} characters")
+        return key
+
+    def _read_or_make(self, path: Path) -> bytes:
         if not path.exists():
             # Complete before it has its name: a power cut leaves a whole key or none.
             draft = self.path / f"{KEY_FILE}.{os.getpid()}"
@@ -74,7 +86,10 @@ class DataDir:
             except FileExistsError:
                 pass
             draft.unlink()
-        key = path.read_bytes().strip()
-        if len(key) < MIN_SECRET_CHARS:
-            raise SetupError(f"{path} is damaged: it holds fewer than {MIN_SECRET_CHARS} characters")
-        return key
+            # Its name too: tokens that were given out need this key after a power cut.
+            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        return path.read_bytes().strip()

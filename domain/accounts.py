@@ -98,7 +98,7 @@ class Accounts:
 
     async def start(self) -> None:
         """Learns which logins were revoked before this process started."""
-        lifetime_ms = self._tokens.limits.access_s * 1000
+        lifetime_ms = self._tokens.limits.longest_access_s * 1000
         for login_id, revoked_at_ms in await self._logins.revoked_since(self._clock.now_ms() - lifetime_ms):
             self._revocations.add(login_id, revoked_at_ms + lifetime_ms)
 
@@ -177,10 +177,19 @@ class Accounts:
             raise AccountDisabled
         now_ms = self._clock.now_ms()
         user = await self._users.update(user.id, last_login_at_ms=now_ms)
-        return user, await self.open_login(user.id, dialect)
+        login = await self._create_login(user.id, dialect)
+        # A new password revokes the logins that are there; one that was under way with the old password is not among
+        # them.
+        if await self._users.password_hash(user.id) != password_hash:
+            await self._revoke(user.id, [login.id])
+            raise WrongPassword
+        return user, self._pair(login)
 
     async def open_login(self, user_id: int, dialect: DialectName) -> TokenPair:
         """A fresh token family for somebody who has proved who they are."""
+        return self._pair(await self._create_login(user_id, dialect))
+
+    async def _create_login(self, user_id: int, dialect: DialectName) -> Login:
         now_ms = self._clock.now_ms()
         login = Login(
             id=new_id(),
@@ -191,7 +200,7 @@ class Accounts:
             expires_at_ms=now_ms + self._tokens.limits.refresh_s * 1000,
         )
         await self._logins.create(login)
-        return self._pair(login.user_id, login.id, dialect, login.refresh_id, login.expires_at_ms)
+        return login
 
     async def issue_token(self, username: str, dialect: DialectName) -> TokenPair:
         """For an operator's scripts: a login without the password. UserNotFound, AccountDisabled."""
@@ -202,12 +211,10 @@ class Accounts:
             raise AccountDisabled
         return await self.open_login(user.id, dialect)
 
-    def _pair(
-        self, user_id: int, login_id: str, dialect: DialectName, refresh_id: str, refresh_expires_at_ms: int
-    ) -> TokenPair:
-        access_s = self._tokens.limits.access_for(dialect)
-        access = Claims(user_id, login_id, new_id(), dialect, self._clock.now_ms() + access_s * 1000)
-        refresh = Claims(user_id, login_id, refresh_id, dialect, refresh_expires_at_ms)
+    def _pair(self, login: Login) -> TokenPair:
+        access_s = self._tokens.limits.access_for(login.dialect)
+        access = Claims(login.user_id, login.id, new_id(), login.dialect, self._clock.now_ms() + access_s * 1000)
+        refresh = Claims(login.user_id, login.id, login.refresh_id, login.dialect, login.expires_at_ms)
         return TokenPair(self._tokens.sign("access", access), self._tokens.sign("refresh", refresh), access_s)
 
     async def refresh(self, refresh_token: str) -> TokenPair:
@@ -218,29 +225,31 @@ class Accounts:
         login = await self._logins.get(claims.login_id)
         if login is None or login.user_id != claims.user_id or login.revoked_at_ms is not None:
             raise TokenInvalid
-        await self._active_profile(claims.user_id)
+        if not (await self._profile(claims)).is_active:
+            raise AccountDisabled
         refresh_id = new_id()
         expires_at_ms = self._clock.now_ms() + self._tokens.limits.refresh_s * 1000
         if not await self._logins.rotate(login.id, claims.token_id, refresh_id, expires_at_ms):
             await self._revoke(claims.user_id, [login.id])
             raise TokenInvalid("this refresh token was used before; the login has been revoked")
-        return self._pair(login.user_id, login.id, login.dialect, refresh_id, expires_at_ms)
+        return self._pair(msgspec.structs.replace(login, refresh_id=refresh_id, expires_at_ms=expires_at_ms))
 
     async def authenticate(self, access_token: str) -> Identity:
         """TokenExpired, TokenInvalid (also: revoked), AccountDisabled."""
         claims = self._tokens.verify(access_token, "access")
+        profile = await self._profile(claims)
+        # After the wait: what is revoked during it would open a socket that nobody closes again.
         if claims.login_id in self._revocations:
             raise TokenInvalid("this login has ended")
-        return Identity(await self._active_profile(claims.user_id), claims)
-
-    async def _active_profile(self, user_id: int) -> Profile:
-        try:
-            profile = await self._profiles.get(user_id)
-        except UserNotFound as error:
-            raise TokenInvalid from error
         if not profile.is_active:
             raise AccountDisabled
-        return profile
+        return Identity(profile, claims)
+
+    async def _profile(self, claims: Claims) -> Profile:
+        try:
+            return await self._profiles.get(claims.user_id)
+        except UserNotFound as error:
+            raise TokenInvalid from error
 
     async def logout(self, identity: Identity) -> None:
         """Ends this login: its tokens at once, its sockets on every node."""
@@ -249,7 +258,7 @@ class Accounts:
     async def _revoke(self, user_id: int, login_ids: list[str]) -> None:
         now_ms = self._clock.now_ms()
         await self._logins.revoke(login_ids, now_ms)
-        until_ms = now_ms + self._tokens.limits.access_s * 1000
+        until_ms = now_ms + self._tokens.limits.longest_access_s * 1000
         for login_id in login_ids:
             self._bus.publish(LoginRevoked(user_id, login_id, until_ms), Audience((user_id,)))
 

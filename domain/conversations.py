@@ -292,6 +292,9 @@ class Conversations:
                 _require_rank(actor, target)
             if role is not None and role is not target.role:
                 events += await _change_role(edit, actor, target, role, now_ms)
+                if role is Role.OWNER and (muted_until_ms or target.muted_until_ms):
+                    # Nobody stands over an owner, so nobody could end the mute.
+                    muted_until_ms = 0
             if nickname is not None or muted_until_ms is not None:
                 fields: dict[str, Any] = {"updated_at_ms": now_ms}
                 if nickname is not None:

@@ -36,13 +36,14 @@ class Profiles:
         """Those that exist."""
         found = {user_id: self._cached[user_id] for user_id in user_ids if user_id in self._cached}
         missing = [user_id for user_id in user_ids if user_id not in found]
-        if missing:
+        while missing:
             changes = self._changes
             loaded = await self._store.profiles(missing)
-            found.update(loaded)
+            # A profile that changed meanwhile is read again: somebody deactivated must not pass for active.
             if changes == self._changes:
                 for profile in loaded.values():
                     self._keep(profile)
+                return found | loaded
         return found
 
     def _keep(self, profile: Profile) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from domain.answer import answer
-from domain.errors import Blocked, ConversationNotFound, DomainError, Muted, NotAMember
+from domain.errors import Blocked, ConversationNotFound, DomainError, Muted, NotAMember, Unavailable
 from domain.events import (
     ContactChanged,
     ConversationDeleted,
@@ -117,7 +117,7 @@ class Rosters:
         return await answer(lambda done: self.when_loaded(conversation_id, done))
 
     async def _load(self, conversation_id: int) -> None:
-        outcome: Roster | DomainError
+        outcome: Roster | DomainError = Unavailable()
         try:
             while True:
                 self._outdated.discard(conversation_id)
@@ -127,9 +127,11 @@ class Rosters:
             outcome = ConversationNotFound() if data is None else self._keep(Roster(data))
         except DomainError as error:
             outcome = error
-        self._outdated.discard(conversation_id)
-        for waiter in self._waiting.pop(conversation_id):
-            waiter(outcome)
+        finally:
+            # Also after a failure that nobody expected: otherwise the conversation would wait for good.
+            self._outdated.discard(conversation_id)
+            for waiter in self._waiting.pop(conversation_id):
+                waiter(outcome)
 
     def _keep(self, roster: Roster) -> Roster:
         self._cached[roster.conversation.id] = roster

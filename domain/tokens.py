@@ -22,6 +22,11 @@ class TokenLimits(msgspec.Struct, frozen=True):
     access_short_s: int = 900
     refresh_s: int = 7 * 86_400
 
+    @property
+    def longest_access_s(self) -> int:
+        """For so long a revoked login must be remembered."""
+        return max(self.access_s, self.access_short_s)
+
     def access_for(self, dialect: DialectName) -> int:
         short = dialect is DialectName.INBOX or dialect is DialectName.SOCIAL
         return self.access_short_s if short else self.access_s

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from domain.conversations import Conversations
 from domain.errors import DomainError
-from domain.events import MessageSent
+from domain.events import Event, MessageSent
 from domain.messages import Messages
 from domain.model import Draft, Location, MessageKind, Profile
-from domain.ports import Appended, Clock, Marked, SyncStore
+from domain.ports import Appended, Clock, Marked, Missed, SyncStore
 from domain.presence import Presence
 from domain.profiles import Profiles
 from gateway.session import Session
@@ -236,28 +236,32 @@ class Commands:
             if command.epoch == edge.epoch:
                 cursors = dict(command.cursors)
                 missed = await self._sync.missed(who.id, command.position, cursors, MAX_REPLAYED)
-            if missed is None:
+            frames = [] if missed is None else await self._frames(session, missed)
+            # More than the outbox takes would cut the session off, and again at every attempt. Half of it is for what
+            # was held back.
+            if missed is None or sum(map(len, frames)) > edge.config.outbox_bytes // 2:
                 edge.stats.resumes["lost"] += 1
                 session.reply(Synced(command.id, False, edge.epoch, edge.position))
                 return
-            senders = await self._profiles.get_many({message.sender_id for message in missed.messages})
-            wire = session.wire
-            assert wire is not None
-            for message in missed.messages:
-                sender = senders.get(message.sender_id) or Profile(message.sender_id, "", "")
-                frame = wire.encode(MessageSent(message, sender))
-                if frame is not None:
-                    session.connection.push(frame)
-                replayed[message.conversation_id] = message.seq
-            for event in missed.events:
-                frame = wire.encode(event)
-                if frame is not None:
-                    session.connection.push(frame)
+            for frame in frames:
+                session.connection.push(frame)
+            replayed = {message.conversation_id: message.seq for message in missed.messages}
             edge.stats.resumes["recovered"] += 1
             session.reply(Synced(command.id, True, edge.epoch, missed.position))
         finally:
             edge.hub.holding.discard(session)
             session.release(replayed)
+
+    async def _frames(self, session: Session, missed: Missed) -> list[bytes]:
+        """What the session's dialect shows of it, messages first."""
+        senders = await self._profiles.get_many({message.sender_id for message in missed.messages})
+        events: list[Event] = [
+            MessageSent(message, senders.get(message.sender_id) or Profile(message.sender_id, "", ""))
+            for message in missed.messages
+        ]
+        wire = session.wire
+        assert wire is not None
+        return [frame for event in (*events, *missed.events) if (frame := wire.encode(event)) is not None]
 
 
 def _done(session: Session, request_id: int | None) -> None:

@@ -88,6 +88,8 @@ class Edge:
         self._dirty: list[Connection] = []
         self._throttled: set[Connection] = set()
         self._connections: set[Connection] = set()
+        self._strangers: dict[Connection, int] = {}
+        """Connections without an authenticated session, and the tick by which they need one."""
         self._drained = asyncio.Event()
         self._next_position = ""
         self._position_timer: asyncio.TimerHandle | None = None
@@ -119,7 +121,8 @@ class Edge:
     def opened(self, connection: Connection) -> None:
         self.stats.connections += 1
         self._connections.add(connection)
-        if self.stats.connections > self._max_connections:
+        self._strangers[connection] = self.wheel.now + self._hello_ticks
+        if self.stats.connections > self._max_connections or self.is_draining:
             connection.abort()
         self.wheel.add(connection, min(self._hello_ticks, self._heartbeat_ticks))
 
@@ -130,6 +133,9 @@ class Edge:
         if self.is_draining and not self._connections:
             self._drained.set()
         self.detach(connection)
+        self._strangers.pop(connection, None)
+        # They refer to each other, and full collections come so rarely that the 1.4 KB of the two were as good as lost.
+        del connection.session
 
     def detach(self, connection: Connection) -> None:
         """The session hears no more, and its user may go offline."""
@@ -150,18 +156,21 @@ class Edge:
             return 0
         silent = now - connection.last_heard
         session = connection.session
-        if session.profile is None and not session.is_authenticating and silent >= self._hello_ticks:
+        # Counted from the start: a stranger gets no more time for sending something now and then.
+        hello_by = self._strangers.get(connection)
+        if hello_by is not None and now >= hello_by and not session.is_authenticating:
             connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
             return 0
+        patience = self._heartbeat_ticks if hello_by is None else max(1, hello_by - now)
         if silent >= self._silent_ticks:
             connection.close(CloseCode.HEARTBEAT_TIMEOUT, "no sign of life")
             connection.abort()
             return 0
         if silent < self._heartbeat_ticks:
-            return self._heartbeat_ticks - silent
+            return min(self._heartbeat_ticks - silent, patience)
         connection.ping()
         session.reply(Heartbeat(self._clock.now_ms()))
-        return min(self._heartbeat_ticks, self._silent_ticks - silent)
+        return min(self._heartbeat_ticks, self._silent_ticks - silent, patience)
 
     # Authentication
 
@@ -178,6 +187,7 @@ class Edge:
             for other in others:
                 if other.device == session.device:
                     other.connection.close(CloseCode.REPLACED, "replaced by a newer session of the same device")
+        self._strangers.pop(connection, None)
         session.profile = profile
         session.login_id = identity.claims.login_id
         self.hub.add(session, profile.id)
@@ -309,6 +319,8 @@ class Edge:
         pause_s = drain_s / 50
         for start in range(50):
             for connection in connections[start::50]:
+                if connection.close_code:
+                    continue
                 retry_after_ms = int(random.uniform(0.2, 1.0) * drain_s * 1000)
                 session = connection.session
                 if session.profile is not None:

@@ -10,6 +10,7 @@ from domain.events import (
     LoginRevoked,
     MessageSent,
     PresenceChanged,
+    ProfileChanged,
     Typing,
     UserDeactivated,
 )
@@ -145,6 +146,9 @@ class Hub:
                 self._close(event.user_id, CloseCode.UNAUTHENTICATED, "this login has ended", event.login_id)
             elif isinstance(event, UserDeactivated):
                 self._close(event.user_id, CloseCode.ACCOUNT_DISABLED, "the account is deactivated")
+            elif isinstance(event, ProfileChanged):
+                for session in self.of(event.profile.id):
+                    session.profile = event.profile
 
     def before(self, event: Event, audience: Audience, origin: object | None = None) -> None:
         """To be subscribed before whatever changes rosters: what was sent before this event is delivered before it, to

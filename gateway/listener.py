@@ -129,9 +129,14 @@ class Reception(asyncio.Protocol):
             self._refuse(503, str(error), [("Retry-After", "1")])
         except DomainError as error:
             self._refuse(400, str(error))
+        except Exception:
+            self._refuse(500, "the server failed")
+            raise
         else:
             if user_id is not None and user_id != str(identity.profile.id):
                 self._refuse(403, "the token is another user's")
+            elif self._edge.is_draining:
+                self._refuse(503, "the server takes no more connections now", [("Retry-After", "5")])
             elif not self._transport.is_closing():
                 self._switch(accepted, wire, identity, rest)
                 self._transport.resume_reading()

@@ -69,3 +69,11 @@ def test_a_data_directory_has_one_server(tmp_path: Path) -> None:
     first.unlock()
     second.lock()
     second.unlock()
+
+
+@pytest.mark.parametrize("name", ["lock", "secret.key"])
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    data_dir = DataDir(str(tmp_path))
+    with pytest.raises(SetupError, match=name):
+        data_dir.lock() if name == "lock" else data_dir.secret_key()

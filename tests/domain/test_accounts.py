@@ -16,7 +16,10 @@ from domain.errors import (
     UsernameTaken,
     WrongPassword,
 )
-from domain.model import DialectName
+from domain.events import LoginRevoked, UserDeactivated
+from domain.model import DialectName, Login
+from domain.ports import Audience
+from domain.tokens import TokenLimits
 from tests.domain.conftest import People
 from tests.world import PASSWORD, Rules
 
@@ -189,3 +192,75 @@ async def test_the_first_administrator(rules: Rules, people: People) -> None:
     assert user.id == admin.id
     with pytest.raises(WrongPassword):
         await rules.accounts.login(IM, "first secret", username="admin")
+
+
+async def test_a_login_that_ends_while_its_token_is_checked(rules: Rules, people: People) -> None:
+    (alice,) = await people("alice")
+    pair = await rules.accounts.issue_token("alice", IM)
+    login_id = rules.tokens.verify(pair.access_token, "access").login_id
+    checking = asyncio.create_task(rules.accounts.authenticate(pair.access_token))
+    await asyncio.sleep(0)
+    assert not checking.done(), "it waits for the profile"
+    rules.bus.publish(LoginRevoked(alice.id, login_id, rules.clock.at_ms + 1), Audience((alice.id,)))
+    with pytest.raises(TokenInvalid):
+        await checking
+
+
+async def test_an_account_that_is_deactivated_while_its_profile_is_read(
+    rules: Rules, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alice,) = await people("alice")
+    pair = await rules.accounts.issue_token("alice", IM)
+    read = rules.stores.users.profiles
+    reads = 0
+
+    async def overtaken(user_ids: list[int]) -> object:
+        nonlocal reads
+        reads += 1
+        found = await read(user_ids)
+        if reads == 1:
+            await rules.accounts.set_active(alice.id, False)
+        return found
+
+    monkeypatch.setattr(rules.stores.users, "profiles", overtaken)
+    with pytest.raises(AccountDisabled):
+        await rules.accounts.authenticate(pair.access_token)
+    assert not (await rules.profiles.get(alice.id)).is_active, "what was read first is not kept"
+
+
+async def test_a_login_with_the_old_password_that_a_new_one_overtakes(
+    rules: Rules, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alice,) = await people("alice")
+    create = rules.stores.logins.create
+
+    async def overtaken(login: Login) -> None:
+        await rules.accounts.set_password(alice.id, "a new password")
+        await create(login)
+
+    monkeypatch.setattr(rules.stores.logins, "create", overtaken)
+    with pytest.raises(WrongPassword):
+        await rules.accounts.login(IM, PASSWORD, username="alice")
+    assert await rules.stores.logins.alive(alice.id) == []
+
+
+async def test_a_revocation_is_remembered_as_long_as_any_access_token_lives(rules: Rules, people: People) -> None:
+    """Also where the dialects with the short life are given the longer one."""
+    await people("alice")
+    rules.tokens.limits = TokenLimits(access_s=60, access_short_s=600)
+    until: list[int] = []
+    rules.bus.subscribe(
+        lambda event, *_: until.append(event.expires_at_ms) if isinstance(event, LoginRevoked) else None
+    )
+    pair = await rules.accounts.issue_token("alice", DialectName.INBOX)
+    await rules.accounts.logout(await rules.accounts.authenticate(pair.access_token))
+    assert until == [rules.tokens.verify(pair.access_token, "access").expires_at_ms]
+
+
+async def test_a_deactivated_account_whose_login_has_ended_is_unauthenticated(rules: Rules, people: People) -> None:
+    (alice,) = await people("alice")
+    pair = await rules.accounts.issue_token("alice", IM)
+    await rules.accounts.logout(await rules.accounts.authenticate(pair.access_token))
+    rules.bus.publish(UserDeactivated(alice.id), Audience((alice.id,)))
+    with pytest.raises(TokenInvalid):
+        await rules.accounts.authenticate(pair.access_token)

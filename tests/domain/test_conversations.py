@@ -178,3 +178,47 @@ async def test_changing_information(rules: Rules, people: People) -> None:
         await rules.conversations.update(alice, single.id, name="no")
     with pytest.raises(InvalidState):
         await rules.conversations.add_members(alice, single.id, [bob.id])
+
+
+async def test_a_muted_member_who_becomes_the_owner_may_speak(rules: Rules, people: People) -> None:
+    """Nobody stands over an owner, so nobody could end the mute."""
+    alice, bob = await people("alice", "bob")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    await rules.conversations.update_member(alice, group.id, bob.id, muted_until_ms=rules.clock.at_ms + 10**12)
+    await rules.conversations.update_member(alice, group.id, bob.id, role=Role.OWNER)
+    await rules.messages.send(bob, Draft(conversation_id=group.id, sender_id=bob.id, content="at last"))
+    await rules.conversations.update_member(
+        bob, group.id, alice.id, role=Role.OWNER, muted_until_ms=rules.clock.at_ms + 10**12
+    )
+    await rules.messages.send(alice, Draft(conversation_id=group.id, sender_id=alice.id, content="me too"))
+
+
+async def test_an_empty_single_conversation_can_be_hidden_and_opened_again(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    await rules.conversations.delete(bob, conversation.id)
+    assert (await rules.conversations.list_for(bob.id))[1] == 0
+    assert (await rules.conversations.list_for(alice.id))[1] == 1
+    assert (await rules.conversations.open_single(bob, alice.id)).id == conversation.id
+    assert (await rules.conversations.list_for(bob.id))[1] == 1
+
+
+async def test_members_who_are_in_are_skipped_and_an_unknown_one_stops_all(rules: Rules, people: People) -> None:
+    alice, bob, carol = await people("alice", "bob", "carol")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    with pytest.raises(InvalidValue):
+        await rules.conversations.add_members(alice, group.id, [carol.id, NOBODY])
+    assert (await rules.conversations.get(alice.id, group.id)).member_count == 2
+    changed = await rules.conversations.add_members(alice, group.id, [bob.id, carol.id, carol.id])
+    assert changed.member_count == 3
+
+
+async def test_who_comes_back_starts_as_a_plain_member(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    await rules.conversations.update_member(alice, group.id, bob.id, role=Role.ADMIN, nickname="boss")
+    await rules.conversations.remove_member(bob, group.id, bob.id)
+    await rules.conversations.add_members(alice, group.id, [bob.id])
+    assert await role_of(rules, group.id, bob) is Role.MEMBER
+    views = await rules.conversations.members(bob.id, group.id)
+    assert next(view.member.nickname for view in views if view.member.user_id == bob.id) is None

@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from sqlalchemy import insert
 
 from domain.errors import (
+    Blocked,
     ConversationNotFound,
     DomainError,
     Forbidden,
@@ -16,9 +18,10 @@ from domain.errors import (
     RecallWindowOver,
     UnsupportedType,
 )
-from domain.events import Event, MessageSent, ReceiptMarked
+from domain.events import ContactChanged, Event, MessageSent, ReceiptMarked
 from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Role
 from domain.ports import Appended, Audience
+from storage.sql.tables import contacts
 from tests.domain.conftest import People
 from tests.world import Rules
 
@@ -225,3 +228,43 @@ async def test_pinning(rules: Rules, people: People) -> None:
     await rules.messages.delete(bob, message.id)
     with pytest.raises(InvalidState):
         await rules.messages.pin(alice, message.id, True)
+
+
+async def test_who_may_not_send_may_not_edit_but_may_recall(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    message = await say(rules, bob, group.id, "something rude")
+    await rules.conversations.update_member(alice, group.id, bob.id, muted_until_ms=rules.clock.at_ms + 60_000)
+    with pytest.raises(Muted):
+        await rules.messages.edit(bob, message.id, "something ruder")
+    await rules.messages.recall(bob, message.id)
+    single = await rules.conversations.open_single(alice, bob.id)
+    message = await say(rules, bob, single.id, "a letter")
+    async with rules.stores.database.writing() as connection:
+        row = {"user_id": alice.id, "contact_id": bob.id, "is_blocked": True, "created_at_ms": 1, "updated_at_ms": 1}
+        await connection.execute(insert(contacts).values(**row))
+    relation = ContactChanged(alice.id, bob.id, "blocked", rules.clock.at_ms)
+    rules.bus.publish(relation, Audience((alice.id,), single.id))
+    with pytest.raises(Blocked):
+        await rules.messages.edit(bob, message.id, "another letter")
+    with pytest.raises(Blocked):
+        await say(rules, bob, single.id)
+    await say(rules, alice, single.id, "the blocker may write")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 65, "a\0b"])
+async def test_keys_that_no_retry_would_find(rules: Rules, people: People, key: str) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    with pytest.raises(InvalidValue, match="client_msg_id"):
+        await say(rules, alice, conversation.id, client_msg_id=key)
+
+
+async def test_the_same_key_of_two_senders_is_two_messages(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    first, again, other = [
+        await say(rules, who, conversation.id, "x", client_msg_id="飞鸽-1") for who in (alice, alice, bob)
+    ]
+    assert first == again
+    assert (first.seq, other.seq) == (1, 2)
