@@ -9,6 +9,7 @@ from domain.events import (
     ConversationDeleted,
     ConversationUpdated,
     Event,
+    GroupNoted,
     MemberRemoved,
     MembersAdded,
     MemberUpdated,
@@ -27,6 +28,7 @@ from domain.model import (
 )
 from domain.ports import Audience, Bus, Clock, ConversationEdit, ConversationStore
 from domain.profiles import Profiles
+from domain.records import NoticeKind, RequestStatus
 from domain.rosters import Rosters
 
 MAX_NAME_CHARS: Final = 100
@@ -50,6 +52,9 @@ GROUP_FIELDS: Final = frozenset(
         WATERMARK,
     }
 )
+
+Note = tuple[GroupNoted, Sequence[int]]
+"""A notice, and to whom it goes."""
 
 
 class Conversations:
@@ -95,28 +100,48 @@ class Conversations:
         await self._check_known(others)
         now_ms = self._clock.now_ms()
         participants = (creator.id, *others)
-        conversation = await self._store.create_group(
-            Conversation(
-                id=0,
-                kind=ConversationKind.GROUP,
-                name=name,
-                description=description,
-                avatar=avatar,
-                creator_id=creator.id,
-                max_members=max_members,
-                allow_invite=allow_invite,
-                allow_member_modify=allow_member_modify,
-                is_public=is_public,
-                history_visible=history_visible,
-                member_count=len(participants),
-                created_at_ms=now_ms,
-                updated_at_ms=now_ms,
-            ),
-            others,
-            lambda made: ConversationCreated(made, creator, participants),
+        draft = Conversation(
+            id=0,
+            kind=ConversationKind.GROUP,
+            name=name,
+            description=description,
+            avatar=avatar,
+            creator_id=creator.id,
+            max_members=max_members,
+            allow_invite=allow_invite,
+            allow_member_modify=allow_member_modify,
+            is_public=is_public,
+            history_visible=history_visible,
+            member_count=len(participants),
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
         )
-        self._publish(conversation.id, ConversationCreated(conversation, creator, participants), participants)
+        async with self._store.create_group(draft, others) as edit:
+            conversation = edit.conversation
+            created = ConversationCreated(conversation, creator, participants)
+            await edit.record(created)
+            notes = [await self._note(edit, NoticeKind.INVITED, creator, each, (each,), now_ms) for each in others]
+        self._publish(conversation.id, created, participants)
+        self._tell(notes)
         return conversation
+
+    async def _note(
+        self,
+        edit: ConversationEdit,
+        kind: NoticeKind,
+        operator: Profile,
+        target_id: int,
+        recipient_ids: Sequence[int],
+        now_ms: int,
+    ) -> Note:
+        """Keeps a notice in the block's transaction; `_tell` it after the commit."""
+        notice = await edit.note(kind, operator.id, target_id, recipient_ids, now_ms)
+        target = await self._profiles.get(target_id)
+        return GroupNoted(notice, operator, target, edit.conversation.name or ""), recipient_ids
+
+    def _tell(self, notes: Sequence[Note]) -> None:
+        for event, recipient_ids in notes:
+            self._bus.publish(event, Audience(recipient_ids))
 
     async def _check_known(self, user_ids: Sequence[int]) -> None:
         known = await self._profiles.get_many(user_ids)
@@ -150,7 +175,7 @@ class Conversations:
         now_ms = self._clock.now_ms()
         async with self._store.edit(conversation_id) as edit:
             actor = await _actor(edit, operator.id)
-            _require_group(edit.conversation)
+            require_group(edit.conversation)
             if actor.role is Role.MEMBER and not edit.conversation.allow_member_modify:
                 raise Forbidden("only the owner and admins may change this group")
             check_group_fields(**fields)
@@ -200,7 +225,12 @@ class Conversations:
             participants = await edit.member_ids()
             event = ConversationDeleted(conversation_id, kind, operator.id, participants, now_ms)
             await edit.record(event, only_for=operator.id if kind is ConversationKind.SINGLE else None)
+            notes: list[Note] = []
+            if kind is ConversationKind.GROUP:
+                others = [user_id for user_id in participants if user_id != operator.id]
+                notes = [await self._note(edit, NoticeKind.DISMISSED, operator, operator.id, others, now_ms)]
         self._publish(conversation_id, event, audience)
+        self._tell(notes)
 
     async def add_members(
         self, operator: Profile, conversation_id: int, user_ids: Sequence[int], role: Role = Role.MEMBER
@@ -214,7 +244,7 @@ class Conversations:
         now_ms = self._clock.now_ms()
         async with self._store.edit(conversation_id) as edit:
             actor = await _actor(edit, operator.id)
-            _require_group(edit.conversation)
+            require_group(edit.conversation)
             if actor.role is Role.MEMBER and not edit.conversation.allow_invite:
                 raise Forbidden("only the owner and admins may add members to this group")
             if role is Role.ADMIN and actor.role is not Role.OWNER:
@@ -224,18 +254,12 @@ class Conversations:
             added = [user_id for user_id in wanted if user_id not in present]
             if not added:
                 return edit.conversation
-            if len(present) + len(added) > edit.conversation.max_members:
-                raise InvalidValue("user_ids", f"more than the {edit.conversation.max_members} members allowed")
-            visible_after_seq = 0 if edit.conversation.history_visible else edit.conversation.last_seq
-            await edit.add(added, role, now_ms, visible_after_seq)
-            conversation = edit.conversation
-            participants = await edit.member_ids()
             profiles = await self._profiles.get_many(added)
-            newcomers = tuple(profiles[user_id] for user_id in added)
-            event = MembersAdded(conversation, operator.id, newcomers, participants, now_ms)
-            await edit.record(event)
-        self._publish(conversation_id, event, participants)
-        return conversation
+            event = await admit(edit, operator, [profiles[user_id] for user_id in added], role, now_ms)
+            notes = [await self._note(edit, NoticeKind.INVITED, operator, each, (each,), now_ms) for each in added]
+        self._publish(conversation_id, event, event.participant_ids)
+        self._tell(notes)
+        return event.conversation
 
     async def remove_member(self, operator: Profile, conversation_id: int, user_id: int) -> Conversation:
         """Removes somebody, or leaves. The owner may remove anyone, an admin only members; the owner leaves only
@@ -243,7 +267,7 @@ class Conversations:
         now_ms = self._clock.now_ms()
         async with self._store.edit(conversation_id) as edit:
             actor = await _actor(edit, operator.id)
-            _require_group(edit.conversation)
+            require_group(edit.conversation)
             target = await edit.member(user_id)
             if target is None:
                 raise MemberNotFound
@@ -259,7 +283,11 @@ class Conversations:
             event = MemberRemoved(conversation_id, operator.id, user_id, status, participants, now_ms)
             await edit.record(event)
             conversation = edit.conversation
+            kind = NoticeKind.LEFT if leaves else NoticeKind.KICKED
+            recipients = await edit.administrator_ids() if leaves else (user_id,)
+            note = await self._note(edit, kind, operator, user_id, recipients, now_ms)
         self._publish(conversation_id, event, before)
+        self._tell((note,))
         return conversation
 
     async def update_member(
@@ -280,9 +308,10 @@ class Conversations:
             raise InvalidValue("nickname", f"at most {MAX_NAME_CHARS} characters")
         now_ms = self._clock.now_ms()
         events: list[Event] = []
+        kinds: list[NoticeKind] = []
         async with self._store.edit(conversation_id) as edit:
             actor = await _actor(edit, operator.id)
-            _require_group(edit.conversation)
+            require_group(edit.conversation)
             target = await edit.member(user_id)
             if target is None:
                 raise MemberNotFound
@@ -290,8 +319,10 @@ class Conversations:
                 _require_rank(actor, target)
             if muted_until_ms is not None:
                 _require_rank(actor, target)
+                kinds.append(NoticeKind.MUTED if muted_until_ms > now_ms else NoticeKind.UNMUTED)
             if role is not None and role is not target.role:
                 events += await _change_role(edit, actor, target, role, now_ms)
+                kinds.append(NoticeKind.TRANSFERRED if role is Role.OWNER else NoticeKind.ROLE_SET)
                 if role is Role.OWNER and (muted_until_ms or target.muted_until_ms):
                     # Nobody stands over an owner, so nobody could end the mute.
                     muted_until_ms = 0
@@ -308,11 +339,31 @@ class Conversations:
             participants = await edit.member_ids()
             for event in events:
                 await edit.record(event)
+            notes = [await self._note(edit, kind, operator, user_id, (user_id,), now_ms) for kind in kinds]
         for event in events:
             self._publish(conversation_id, event, participants)
+        self._tell(notes)
 
     def _publish(self, conversation_id: int, event: Event, user_ids: Sequence[int]) -> None:
         self._bus.publish(event, Audience(user_ids, conversation_id))
+
+
+async def admit(
+    edit: ConversationEdit, operator: Profile, newcomers: Sequence[Profile], role: Role, now_ms: int
+) -> MembersAdded:
+    """Makes members of users who are none; their open applications are approved by that. InvalidValue if they are more
+    than the group may have: then nobody is."""
+    conversation = edit.conversation
+    if conversation.member_count + len(newcomers) > conversation.max_members:
+        raise InvalidValue("user_ids", f"more than the {conversation.max_members} members allowed")
+    visible_after_seq = 0 if conversation.history_visible else conversation.last_seq
+    await edit.add([each.id for each in newcomers], role, now_ms, visible_after_seq)
+    for application in await edit.pending_applications([each.id for each in newcomers]):
+        await edit.close_application(application, RequestStatus.ACCEPTED, operator.id, now_ms)
+    participants = await edit.member_ids()
+    event = MembersAdded(edit.conversation, operator.id, tuple(newcomers), participants, now_ms)
+    await edit.record(event)
+    return event
 
 
 async def _change_role(edit: ConversationEdit, actor: Member, target: Member, role: Role, now_ms: int) -> list[Event]:
@@ -341,7 +392,8 @@ async def _actor(edit: ConversationEdit, user_id: int) -> Member:
     return member
 
 
-def _require_group(conversation: Conversation) -> None:
+def require_group(conversation: Conversation) -> None:
+    """InvalidState if it is a single conversation."""
     if conversation.kind is not ConversationKind.GROUP:
         raise InvalidState("a single conversation has its two members and no settings")
 

@@ -12,6 +12,7 @@
     │   ├── NotAMember
     │   ├── Muted
     │   ├── Blocked
+    │   ├── NotFriends
     │   └── RecallWindowOver
     ├── NotFound                ─ UserNotFound, ConversationNotFound, MemberNotFound, MessageNotFound, FileNotFound,
     │                             RecordNotFound
@@ -108,6 +109,11 @@ class Muted(Forbidden):
 class Blocked(Forbidden):
     code = "blocked"
     text = "the recipient does not accept messages from this account"
+
+
+class NotFriends(Forbidden):
+    code = "not_friends"
+    text = "private messages are for friends on this server"
 
 
 class RecallWindowOver(Forbidden):

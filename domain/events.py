@@ -4,9 +4,12 @@ An event is published after the change it tells of is committed. Events about on
 order of their commits by the process that made them. `at_ms` is when it happened.
 """
 
+from enum import StrEnum
+
 import msgspec
 
 from domain.model import Conversation, ConversationKind, MemberStatus, Message, Profile, Role
+from domain.records import FriendRequest, GroupNotice
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -153,13 +156,45 @@ class ProfileChanged(Event, frozen=True, gc=False):
     profile: Profile
 
 
+class Relation(StrEnum):
+    """What somebody is to a user."""
+
+    NONE = "none"
+    CONTACT = "contact"
+    FRIEND = "friend"
+    BLOCKED = "blocked"
+
+
 class ContactChanged(Event, frozen=True, gc=False):
     """To the sessions of `user_id`: their relation to `contact_id` is now this."""
 
     user_id: int
     contact_id: int
-    relation: str
+    relation: Relation
     at_ms: int
+
+
+class FriendRequested(Event, frozen=True, gc=False):
+    """To the sessions of the one who is asked."""
+
+    request: FriendRequest
+    sender: Profile
+
+
+class FriendRequestAnswered(Event, frozen=True, gc=False):
+    """To the sessions of the one who asked."""
+
+    request: FriendRequest
+    recipient: Profile
+
+
+class GroupNoted(Event, frozen=True, gc=False):
+    """Something happened in a group, to those whom it concerns and to nobody else."""
+
+    notice: GroupNotice
+    operator: Profile
+    target: Profile
+    group_name: str
 
 
 class NotificationArrived(Event, frozen=True, gc=False):

@@ -12,6 +12,7 @@ from domain.errors import (
     InvalidState,
     InvalidValue,
     MessageNotFound,
+    NotFriends,
     RecallWindowOver,
     UnsupportedType,
 )
@@ -49,6 +50,8 @@ would cost n² deliveries a message. Receipts are stored and can be asked for al
 class MessageLimits(msgspec.Struct, frozen=True):
     max_content_chars: int = 5000
     recall_window_s: int = 120
+    require_friendship: bool = False
+    """Only friends may write each other in private."""
 
 
 class Messages:
@@ -97,6 +100,8 @@ class Messages:
             if isinstance(roster, DomainError):
                 raise roster
             seat = roster.speaking_seat(sender.id, self._clock.now_ms())
+            if self._limits.require_friendship and not roster.are_friends and not roster.is_group:
+                raise NotFriends
             self._check(draft)
         except DomainError as error:
             done(error)

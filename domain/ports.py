@@ -23,6 +23,18 @@ from domain.model import (
     Role,
     User,
 )
+from domain.records import (
+    Contact,
+    ContactView,
+    FriendRequest,
+    FriendRequestView,
+    GroupApplication,
+    GroupApplicationView,
+    GroupNotice,
+    GroupNoticeView,
+    NoticeKind,
+    RequestStatus,
+)
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
@@ -154,6 +166,26 @@ class ConversationEdit(Protocol):
         """Keeps the event for resuming clients (all members', or one user's), in the same transaction."""
         ...
 
+    async def note(
+        self, kind: NoticeKind, operator_id: int, target_id: int, recipient_ids: Sequence[int], now_ms: int
+    ) -> GroupNotice:
+        """Keeps a notice of what happened in the group for these users, in the same transaction."""
+        ...
+
+    async def administrator_ids(self) -> tuple[int, ...]:
+        """The owner and the admins."""
+        ...
+
+    async def pending_applications(self, user_ids: Sequence[int]) -> list[GroupApplication]:
+        """Those of these users."""
+        ...
+
+    async def add_application(self, user_id: int, reason: str, now_ms: int) -> GroupApplication: ...
+
+    async def close_application(
+        self, application: GroupApplication, status: RequestStatus, handled_by_id: int, now_ms: int
+    ) -> GroupApplication: ...
+
 
 class RosterRow(msgspec.Struct, frozen=True, gc=False):
     user_id: int
@@ -163,11 +195,13 @@ class RosterRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class RosterData(msgspec.Struct, frozen=True):
-    """What the send path must know of a conversation. `blockers`: members who block the other side (single only)."""
+    """What the send path must know of a conversation. Of a single one: the members who block the other, and whether
+    the two are friends."""
 
     conversation: Conversation
     rows: Sequence[RosterRow]
     blockers: frozenset[int]
+    are_friends: bool = False
 
 
 class ConversationStore(Protocol):
@@ -176,10 +210,11 @@ class ConversationStore(Protocol):
         one. If the creator had hidden it, it is shown again (with `visible_after_seq` unchanged)."""
         ...
 
-    async def create_group(
-        self, conversation: Conversation, member_ids: Sequence[int], event: Callable[[Conversation], Event]
-    ) -> Conversation:
-        """Stores a group (its `id` is given by the store); the creator becomes its owner, the others members."""
+    def create_group(
+        self, conversation: Conversation, member_ids: Sequence[int]
+    ) -> AbstractAsyncContextManager[ConversationEdit]:
+        """Stores a group (its `id` is given by the store); the creator becomes its owner, the others members. Commits
+        when the block ends, rolls back when it raises."""
         ...
 
     async def get(self, conversation_id: int) -> Conversation | None:
@@ -210,6 +245,80 @@ class ConversationStore(Protocol):
 
     async def watchers(self, user_ids: Collection[int]) -> dict[int, set[int]]:
         """For each user those who hear of their presence: friends, contacts, and partners of single conversations."""
+        ...
+
+
+class ApplicationStore(Protocol):
+    """Applications to join groups, and the notices of what happened in groups. Both change with `ConversationEdit`."""
+
+    async def application(self, application_id: int) -> GroupApplication | None: ...
+
+    async def waiting_for(self, user_id: int) -> list[GroupApplicationView]:
+        """Unanswered applications to the active groups that the user owns or administrates, newest first."""
+        ...
+
+    async def count_waiting_for(self, user_id: int) -> int: ...
+
+    async def notices(self, user_id: int, limit: int) -> list[GroupNoticeView]:
+        """Newest first."""
+        ...
+
+    async def read_notices(self, user_id: int, up_to_id: int) -> None: ...
+
+
+class ContactEdit(Protocol):
+    """What two users are to each other, locked until the surrounding block ends. Reads see the changes made before."""
+
+    single_id: int | None
+    """Their single conversation, if there is one."""
+
+    async def contact(self, user_id: int) -> Contact | None:
+        """The row of one of the two about the other."""
+        ...
+
+    async def put(self, user_id: int, now_ms: int, **fields: Any) -> Contact:
+        """Makes that row, or changes it."""
+        ...
+
+    async def drop(self, user_id: int) -> None: ...
+
+    async def pending_from(self, user_id: int) -> FriendRequest | None:
+        """The open request of one of the two to the other."""
+        ...
+
+    async def add_request(self, from_user_id: int, message: str, now_ms: int) -> FriendRequest: ...
+
+    async def close_request(
+        self, request: FriendRequest, status: RequestStatus, answer: str, now_ms: int
+    ) -> FriendRequest: ...
+
+    async def record(self, event: Event, only_for: int) -> None:
+        """Keeps the event for that user's resuming clients, in the same transaction."""
+        ...
+
+
+class ContactStore(Protocol):
+    """Friends, contacts, blocks and friend requests."""
+
+    async def get(self, user_id: int, contact_id: int) -> Contact | None: ...
+
+    async def list_for(self, user_id: int) -> list[ContactView]:
+        """The user's rows, oldest first, each with the other's profile."""
+        ...
+
+    async def request(self, request_id: int) -> FriendRequest | None: ...
+
+    async def requests_to(self, user_id: int) -> list[FriendRequestView]:
+        """Newest first, of every status."""
+        ...
+
+    async def pending_to(self, user_id: int) -> int:
+        """How many requests wait for the user's answer."""
+        ...
+
+    def edit(self, one_id: int, other_id: int) -> AbstractAsyncContextManager[ContactEdit]:
+        """Locks the pair; commits when the block ends, rolls back when it raises. UserNotFound if one does not
+        exist."""
         ...
 
 

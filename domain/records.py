@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from domain.model import Role
+from domain.model import Conversation, Profile, Role
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,19 @@ class FriendRequest(msgspec.Struct, frozen=True, kw_only=True):
     updated_at_ms: int
 
 
+class ContactView(msgspec.Struct, frozen=True):
+    """A contact as its owner sees it."""
+
+    contact: Contact
+    profile: Profile
+
+
+class FriendRequestView(msgspec.Struct, frozen=True):
+    request: FriendRequest
+    sender: Profile
+    recipient: Profile
+
+
 class GroupApplication(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     conversation_id: int
@@ -60,18 +73,47 @@ class InviteCode(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
-class GroupNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in a group, as social lists it (types 1 to 11), for one recipient."""
+class GroupApplicationView(msgspec.Struct, frozen=True):
+    application: GroupApplication
+    applicant: Profile
+    group: Conversation
+
+
+class NoticeKind(StrEnum):
+    """What happened in a group, in the order of social's numbers (social API 6.3)."""
+
+    INVITED = "invited"
+    APPLIED = "applied"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    LEFT = "left"
+    KICKED = "kicked"
+    ROLE_SET = "role_set"
+    TRANSFERRED = "transferred"
+    DISMISSED = "dismissed"
+    MUTED = "muted"
+    UNMUTED = "unmuted"
+
+
+class GroupNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something that happened in a group, for those whom it concerns. `target_id` is whom it happened to."""
 
     id: int
-    recipient_id: int
-    type: int
+    kind: NoticeKind
     conversation_id: int
     operator_id: int
-    target_user_id: int
-    message: str
-    is_read: bool = False
+    target_id: int
     created_at_ms: int
+
+
+class GroupNoticeView(msgspec.Struct, frozen=True):
+    """A notice as one of its recipients sees it."""
+
+    notice: GroupNotice
+    operator: Profile
+    target: Profile
+    group_name: str
+    is_read: bool = False
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):

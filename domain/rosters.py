@@ -41,11 +41,12 @@ class Seat(msgspec.Struct, frozen=True, gc=False):
 class Roster:
     """The active members of one conversation."""
 
-    __slots__ = ("audience", "blockers", "conversation", "seats")
+    __slots__ = ("are_friends", "audience", "blockers", "conversation", "seats")
 
     def __init__(self, data: RosterData) -> None:
         self.conversation: Conversation = data.conversation
         self.blockers = data.blockers
+        self.are_friends = data.are_friends
         self.seats = {row.user_id: Seat(row.role, row.muted_until_ms, row.visible_after_seq) for row in data.rows}
         self.audience = Audience(self.seats.keys(), data.conversation.id)
 

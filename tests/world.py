@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.accounts import AccountLimits, Accounts, Revocations
+from domain.applications import Applications
+from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.messages import MessageLimits, Messages
 from domain.passwords import Passwords
@@ -41,13 +43,16 @@ class TestClock:
 class Rules:
     """`start` and `close` it."""
 
-    def __init__(self, database: Path, *, limits: AccountLimits | None = None) -> None:
+    def __init__(
+        self, database: Path, *, limits: AccountLimits | None = None, message_limits: MessageLimits | None = None
+    ) -> None:
         self.clock = TestClock()
         self.stores = open_sqlite(database, self.clock.now_ms)
         self.bus = InProcessBus()
         self.directory = InProcessPresenceDirectory()
         self._tasks: set[asyncio.Task[None]] = set()
         self._limits = limits or AccountLimits()
+        self._message_limits = message_limits or MessageLimits()
 
     async def start(self) -> None:
         await self.stores.start()
@@ -86,7 +91,15 @@ class Rules:
             rosters=self.rosters,
             bus=self.bus,
             clock=self.clock,
-            limits=MessageLimits(),
+            limits=self._message_limits,
+        )
+        self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
+        self.applications = Applications(
+            store=self.stores.applications,
+            conversations=self.stores.conversations,
+            profiles=self.profiles,
+            bus=self.bus,
+            clock=self.clock,
         )
         self.presence = Presence(
             directory=self.directory,

@@ -219,7 +219,26 @@ _TABLE: Final[dict[type[Event | Reply], Callable[[Any], ServerPacket]]] = {
         it.conversation_id, it.user_id, it.operator_id, it.at_ms, it.nickname, it.muted_until_ms
     ),
     events.ProfileChanged: lambda it: packets.ProfileChangedPacket(profile_info(it.profile)),
-    events.ContactChanged: lambda it: packets.ContactChangedPacket(it.contact_id, it.relation, it.at_ms),
+    events.ContactChanged: lambda it: packets.ContactChangedPacket(it.contact_id, it.relation.value, it.at_ms),
+    events.FriendRequested: lambda it: packets.FriendRequestPacket(
+        it.request.id, profile_info(it.sender), it.request.message, it.request.created_at_ms
+    ),
+    events.FriendRequestAnswered: lambda it: packets.FriendRequestAnsweredPacket(
+        it.request.id,
+        profile_info(it.recipient),
+        it.request.status.value,
+        it.request.answer,
+        it.request.updated_at_ms,
+    ),
+    events.GroupNoted: lambda it: packets.GroupNoticePacket(
+        it.notice.id,
+        it.notice.kind.value,
+        it.notice.conversation_id,
+        it.group_name,
+        profile_info(it.operator),
+        profile_info(it.target),
+        it.notice.created_at_ms,
+    ),
     events.NotificationArrived: lambda it: packets.NotificationPacket(
         it.record_id, it.kind, it.title, it.content, it.priority, it.at_ms, it.action_url
     ),

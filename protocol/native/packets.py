@@ -332,6 +332,31 @@ class ContactChangedPacket(ServerPacket, frozen=True, gc=False, tag="contact_cha
     at_ms: int
 
 
+class FriendRequestPacket(ServerPacket, frozen=True, gc=False, tag="friend_request"):
+    request_id: int
+    sender: ProfileInfo
+    message: str
+    at_ms: int
+
+
+class FriendRequestAnsweredPacket(ServerPacket, frozen=True, gc=False, tag="friend_request_answered"):
+    request_id: int
+    recipient: ProfileInfo
+    status: str
+    answer: str
+    at_ms: int
+
+
+class GroupNoticePacket(ServerPacket, frozen=True, gc=False, tag="group_notice"):
+    notice_id: int
+    kind: str
+    conversation_id: int
+    group_name: str
+    operator: ProfileInfo
+    target: ProfileInfo
+    at_ms: int
+
+
 class NotificationPacket(ServerPacket, frozen=True, gc=False, tag="notification"):
     record_id: int
     kind: str

@@ -70,6 +70,9 @@ SERVER_PACKETS: Final[Mapping[int, type[ServerPacket]]] = {
     34: packets.NotificationPacket,
     35: packets.CallPacket,
     36: packets.BroadcastPacket,
+    37: packets.FriendRequestPacket,
+    38: packets.FriendRequestAnsweredPacket,
+    39: packets.GroupNoticePacket,
 }
 
 ENUMS: Final[Mapping[type[Enum], tuple[Enum, ...]]] = {

@@ -10,11 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import MemberNotFound
 from domain.events import Event
 from domain.model import Conversation, Member, MemberStatus, Role
+from domain.records import GroupApplication, GroupNotice, NoticeKind, RequestStatus
 from storage.sql import changes, rows
+from storage.sql.database import inserted_id
+from storage.sql.record_tables import group_applications, group_notice_recipients, group_notices
 from storage.sql.tables import changes as changes_table
 from storage.sql.tables import conversations, members
 
 _is_active_member: Final = members.c.status == MemberStatus.ACTIVE.value
+_APPLICATION_COLUMNS: Final = tuple(group_applications.c[name] for name in GroupApplication.__struct_fields__)
 _REJOIN: Final = (
     update(members)
     .where(members.c.conversation_id == bindparam("key_conversation"), members.c.user_id == bindparam("key_user"))
@@ -157,3 +161,64 @@ class SqlConversationEdit:
         await self._connection.execute(
             changes.INSERT, changes.change_rows(event, self.conversation.id, self._now_ms(), only_for)
         )
+
+    async def note(
+        self, kind: NoticeKind, operator_id: int, target_id: int, recipient_ids: Sequence[int], now_ms: int
+    ) -> GroupNotice:
+        values: dict[str, Any] = {
+            "conversation_id": self.conversation.id,
+            "operator_id": operator_id,
+            "target_id": target_id,
+            "created_at_ms": now_ms,
+        }
+        result = await self._connection.execute(insert(group_notices).values(kind=kind.value, **values))
+        notice = GroupNotice(id=inserted_id(result), kind=kind, **values)
+        recipients = [{"user_id": user_id, "notice_id": notice.id} for user_id in recipient_ids]
+        if recipients:
+            await self._connection.execute(insert(group_notice_recipients), recipients)
+        return notice
+
+    async def administrator_ids(self) -> tuple[int, ...]:
+        found = await self._connection.scalars(
+            select(members.c.user_id)
+            .where(
+                members.c.conversation_id == self.conversation.id,
+                members.c.role.in_((Role.OWNER.value, Role.ADMIN.value)),
+                _is_active_member,
+            )
+            .order_by(members.c.joined_at_ms, members.c.id)
+        )
+        return tuple(found)
+
+    async def pending_applications(self, user_ids: Sequence[int]) -> list[GroupApplication]:
+        found = await self._connection.execute(
+            select(*_APPLICATION_COLUMNS).where(
+                group_applications.c.conversation_id == self.conversation.id,
+                group_applications.c.user_id.in_(list(user_ids)),
+                group_applications.c.status == RequestStatus.PENDING.value,
+            )
+        )
+        return [rows.application(row) for row in found]
+
+    async def add_application(self, user_id: int, reason: str, now_ms: int) -> GroupApplication:
+        values: dict[str, Any] = {
+            "conversation_id": self.conversation.id,
+            "user_id": user_id,
+            "reason": reason,
+            "created_at_ms": now_ms,
+            "updated_at_ms": now_ms,
+        }
+        result = await self._connection.execute(
+            insert(group_applications).values(status=RequestStatus.PENDING.value, **values)
+        )
+        return GroupApplication(id=inserted_id(result), **values)
+
+    async def close_application(
+        self, application: GroupApplication, status: RequestStatus, handled_by_id: int, now_ms: int
+    ) -> GroupApplication:
+        await self._connection.execute(
+            update(group_applications)
+            .where(group_applications.c.id == application.id)
+            .values(status=status.value, handled_by_id=handled_by_id, updated_at_ms=now_ms)
+        )
+        return msgspec.structs.replace(application, status=status, handled_by_id=handled_by_id, updated_at_ms=now_ms)

@@ -1,7 +1,7 @@
 """Conversations and their members."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any, Final
@@ -9,7 +9,6 @@ from typing import Any, Final
 from sqlalchemy import and_, bindparam, func, insert, not_, select, union_all, update
 
 from domain.errors import ConversationNotFound
-from domain.events import Event
 from domain.model import (
     Conversation,
     ConversationKind,
@@ -27,7 +26,7 @@ from storage.sql.conversation_edit import SqlConversationEdit
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
 from storage.sql.messages import counts_as_unread
-from storage.sql.plan import Plan
+from storage.sql.plan import Plan, Row
 from storage.sql.tables import contacts, conversations, members, messages, users
 
 MAX_PARTICIPANTS: Final = 20
@@ -62,9 +61,9 @@ _ROSTER: Final = Query(
     .where(members.c.conversation_id == bindparam("conversation_id"), _is_active_member)
     .order_by(*_in_order_of_joining)
 )
-_BLOCKERS: Final = Query(
-    select(contacts.c.user_id).where(
-        one_of(contacts.c.user_id, "user_ids"), one_of(contacts.c.contact_id, "user_ids"), contacts.c.is_blocked
+_RELATIONS: Final = Query(
+    select(contacts.c.user_id, contacts.c.is_blocked, contacts.c.is_friend).where(
+        one_of(contacts.c.user_id, "user_ids"), one_of(contacts.c.contact_id, "user_ids")
     )
 )
 
@@ -157,11 +156,12 @@ def roster_plan(conversation_id: int) -> Plan[RosterData | None]:
         RosterRow(row[0], rows.role(row[1]), row[2], row[3])
         for row in (yield _ROSTER, {"conversation_id": conversation_id})
     ]
-    blockers: frozenset[int] = frozenset()
+    relations: list[Row] = []
     if conversation.kind is ConversationKind.SINGLE:
-        ids = [[seat.user_id] for seat in seats]
-        blockers = frozenset(row[0] for row in (yield _BLOCKERS, {"user_ids": ids}))
-    return RosterData(conversation, seats, blockers)
+        relations = yield _RELATIONS, {"user_ids": [[seat.user_id] for seat in seats]}
+    blockers = frozenset(user_id for user_id, is_blocked, _ in relations if is_blocked)
+    friends = [user_id for user_id, _, is_friend in relations if is_friend]
+    return RosterData(conversation, seats, blockers, len(friends) == len(seats))
 
 
 def list_plan(user_id: int, offset: int, limit: int) -> Plan[tuple[list[ConversationView], int]]:
@@ -241,9 +241,15 @@ class SqlConversationStore:
         found = await connection.execute(_conversations.where(conversations.c.id == result.inserted_primary_key[0]))
         return rows.conversation(found.one())
 
-    async def create_group(
-        self, conversation: Conversation, member_ids: Sequence[int], event: Callable[[Conversation], Event]
-    ) -> Conversation:
+    def create_group(
+        self, conversation: Conversation, member_ids: Sequence[int]
+    ) -> AbstractAsyncContextManager[ConversationEdit]:
+        return self._create_group(conversation, member_ids)
+
+    @asynccontextmanager
+    async def _create_group(
+        self, conversation: Conversation, member_ids: Sequence[int]
+    ) -> AsyncIterator[ConversationEdit]:
         others = [user_id for user_id in dict.fromkeys(member_ids) if user_id != conversation.creator_id]
         async with self._database.writing() as connection:
             values = {name: getattr(conversation, name) for name in conversation.__struct_fields__ if name != "id"}
@@ -257,8 +263,7 @@ class SqlConversationStore:
             now_ms = conversation.created_at_ms
             await edit.insert_members((conversation.creator_id,), Role.OWNER, now_ms)
             await edit.insert_members(others, Role.MEMBER, now_ms)
-            await edit.record(event(edit.conversation))
-            return edit.conversation
+            yield edit
 
     async def get(self, conversation_id: int) -> Conversation | None:
         found = await self._database.query(_BY_ID, id=conversation_id)

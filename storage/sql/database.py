@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.sql.dialects import Query
@@ -12,6 +13,13 @@ from storage.sql.gate import WriteGate
 from storage.sql.plan import Plan, Reader, Row
 
 T = TypeVar("T")
+
+
+def inserted_id(result: CursorResult[Any]) -> int:
+    """The id that the database gave to the one row of an INSERT."""
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 class Database:

@@ -1,6 +1,6 @@
 """The tables around the conversation: requests, applications, files, notifications, broadcasts, client events."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, String, Text, UniqueConstraint
 
 from storage.sql.tables import LongText, flag, id_column, ms, number, ref, string, table
 
@@ -46,15 +46,18 @@ invite_codes = table(
 group_notices = table(
     "group_notices",
     id_column(),
-    ref("recipient_id"),
-    Column("type", Integer, nullable=False),
+    string("kind", 16),
     ref("conversation_id"),
     ref("operator_id"),
-    ref("target_user_id"),
-    string("message", 500),
-    flag("is_read"),
+    ref("target_id"),
     ms("created_at_ms"),
-    Index(None, "recipient_id"),
+)
+
+group_notice_recipients = table(
+    "group_notice_recipients",
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("notice_id", BigInteger, primary_key=True, autoincrement=False),
+    flag("is_read"),
 )
 
 files = table(

@@ -24,6 +24,7 @@ from domain.model import (
     Role,
     User,
 )
+from domain.records import GroupApplication, RequestStatus
 from storage.sql.tables import conversations, logins, members, messages, users
 
 Row = Sequence[Any]
@@ -271,3 +272,9 @@ def login(row: Row) -> Login:
 def search_key(text: str) -> str:
     """What texts that differ only in case or in the form of their letters have in common."""
     return unicodedata.normalize("NFKC", text).casefold()
+
+
+def application(row: Row) -> GroupApplication:
+    """Of the columns that the record names, in its order."""
+    values = dict(zip(GroupApplication.__struct_fields__, row, strict=False))
+    return GroupApplication(**values | {"status": RequestStatus(values["status"])})

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
+from storage.sql.applications import SqlApplicationStore
+from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
@@ -69,6 +71,8 @@ class SqliteStores:
         self.users = SqlUserStore(database)
         self.logins = SqlLoginStore(database)
         self.conversations = SqlConversationStore(database)
+        self.contacts = SqlContactStore(database)
+        self.applications = SqlApplicationStore(database)
         self.messages = SqlMessageStore(database)
         self.sync = SqlSyncStore(database)
         self.log = SqlMessageLog(self._writer, gate, now_ms)

@@ -18,7 +18,7 @@ from domain.errors import (
     RecallWindowOver,
     UnsupportedType,
 )
-from domain.events import ContactChanged, Event, MessageSent, ReceiptMarked
+from domain.events import ContactChanged, Event, MessageSent, ReceiptMarked, Relation
 from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Role
 from domain.ports import Appended, Audience
 from storage.sql.tables import contacts
@@ -243,7 +243,7 @@ async def test_who_may_not_send_may_not_edit_but_may_recall(rules: Rules, people
     async with rules.stores.database.writing() as connection:
         row = {"user_id": alice.id, "contact_id": bob.id, "is_blocked": True, "created_at_ms": 1, "updated_at_ms": 1}
         await connection.execute(insert(contacts).values(**row))
-    relation = ContactChanged(alice.id, bob.id, "blocked", rules.clock.at_ms)
+    relation = ContactChanged(alice.id, bob.id, Relation.BLOCKED, rules.clock.at_ms)
     rules.bus.publish(relation, Audience((alice.id,), single.id))
     with pytest.raises(Blocked):
         await rules.messages.edit(bob, message.id, "another letter")

@@ -94,9 +94,9 @@ class World:
             **fields,
         )
         creator = Profile(creator_id, "creator", "creator")
-        return await self.stores.conversations.create_group(
-            draft, member_ids, lambda made: ConversationCreated(made, creator, (creator_id, *member_ids))
-        )
+        async with self.stores.conversations.create_group(draft, member_ids) as edit:
+            await edit.record(ConversationCreated(edit.conversation, creator, (creator_id, *member_ids)))
+            return edit.conversation
 
     async def append(self, draft: Draft) -> Appended:
         return await answer(lambda done: self.stores.log.append(draft, done))

@@ -20,6 +20,7 @@ from domain.model import (
     Profile,
     Role,
 )
+from domain.records import FriendRequest, GroupNotice, NoticeKind
 from protocol import replies
 from protocol.commands import Send
 from protocol.native import packets
@@ -44,6 +45,7 @@ MESSAGE = Message(
     updated_at_ms=AT_MS + 5,
     is_pinned=True,
 )
+REQUEST = FriendRequest(id=1, from_user_id=7, to_user_id=8, created_at_ms=AT_MS, updated_at_ms=AT_MS)
 
 EVENTS: list[tuple[Event, type[packets.ServerPacket] | None]] = [
     (events.MessageSent(MESSAGE, ALICE), packets.MessagePacket),
@@ -69,7 +71,20 @@ EVENTS: list[tuple[Event, type[packets.ServerPacket] | None]] = [
     (events.RoleChanged(42, 7, 8, Role.MEMBER, Role.ADMIN, (7, 8), AT_MS), packets.RoleChangedPacket),
     (events.MemberUpdated(42, 7, 8, "bo", None, AT_MS), packets.MemberUpdatedPacket),
     (events.ProfileChanged(ALICE), packets.ProfileChangedPacket),
-    (events.ContactChanged(7, 8, "friend", AT_MS), packets.ContactChangedPacket),
+    (events.ContactChanged(7, 8, events.Relation.FRIEND, AT_MS), packets.ContactChangedPacket),
+    (events.FriendRequested(REQUEST, ALICE), packets.FriendRequestPacket),
+    (events.FriendRequestAnswered(REQUEST, ALICE), packets.FriendRequestAnsweredPacket),
+    (
+        events.GroupNoted(
+            GroupNotice(
+                id=3, kind=NoticeKind.KICKED, conversation_id=42, operator_id=7, target_id=8, created_at_ms=AT_MS
+            ),
+            ALICE,
+            ALICE,
+            "g",
+        ),
+        packets.GroupNoticePacket,
+    ),
     (events.NotificationArrived(5, "order", "t", "c", "high", None, AT_MS), packets.NotificationPacket),
     (events.CallSignalled("c", "offer", 7, 8, "video", "sdp", "", 0, AT_MS), packets.CallPacket),
     (events.BroadcastSent(3, "t", "c", "high", AT_MS), packets.BroadcastPacket),

@@ -224,20 +224,26 @@ def upgrade() -> None:
     op.create_table(
         "group_notices",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("conversation_id", sa.BigInteger(), nullable=False),
         sa.Column("operator_id", sa.BigInteger(), nullable=False),
-        sa.Column("target_user_id", sa.BigInteger(), nullable=False),
-        sa.Column("message", sa.String(length=500), nullable=False),
-        sa.Column("is_read", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("target_id", sa.BigInteger(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_group_notices")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
     )
-    op.create_index(op.f("ix_group_notices_recipient_id"), "group_notices", ["recipient_id"], unique=False)
+    op.create_table(
+        "group_notice_recipients",
+        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("notice_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("is_read", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "notice_id", name=op.f("pk_group_notice_recipients")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
     op.create_table(
         "hidden_messages",
         sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -546,7 +552,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_invite_codes_conversation_id"), table_name="invite_codes")
     op.drop_table("invite_codes")
     op.drop_table("hidden_messages")
-    op.drop_index(op.f("ix_group_notices_recipient_id"), table_name="group_notices")
+    op.drop_table("group_notice_recipients")
     op.drop_table("group_notices")
     op.drop_index(op.f("ix_group_applications_user_id"), table_name="group_applications")
     op.drop_index(op.f("ix_group_applications_conversation_id_status"), table_name="group_applications")
