@@ -1,6 +1,6 @@
 """Single conversations and groups: who may make, change, join, leave and end them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from domain.errors import Forbidden, InvalidState, InvalidValue, MemberNotFound, NotAMember
@@ -156,9 +156,45 @@ class Conversations:
         conversation = await self._store.get(conversation_id)
         return conversation or roster.conversation
 
-    async def list_for(self, user_id: int, *, offset: int = 0, limit: int = 20) -> tuple[list[ConversationView], int]:
+    async def list_for(
+        self, user_id: int, *, offset: int = 0, limit: int = 20, pinned_first: bool = False
+    ) -> tuple[list[ConversationView], int]:
         """The user's conversations, newest message first, and how many there are."""
-        return await self._store.list_for(user_id, offset=offset, limit=limit)
+        return await self._store.list_for(user_id, offset=offset, limit=limit, pinned_first=pinned_first)
+
+    async def groups_of(self, user_id: int) -> list[Conversation]:
+        """In the order in which the user joined them."""
+        return await self._store.groups_of(user_id)
+
+    async def owners(self, conversation_ids: Collection[int]) -> dict[int, int]:
+        """Who owns which of these groups now."""
+        return await self._store.owners(conversation_ids)
+
+    async def single_of(self, user_id: int, other_id: int) -> int | None:
+        """The id of the single conversation with somebody, if there is one."""
+        return await self._store.single_of(user_id, other_id)
+
+    async def arrange(
+        self, user: Profile, conversation_id: int, *, is_pinned: bool | None = None, is_muted: bool | None = None
+    ) -> None:
+        """How the conversation stands in the user's own list: pinned, without notifications; None leaves it.
+        ConversationNotFound, NotAMember."""
+        wanted = {"is_pinned": is_pinned, "is_muted": is_muted}
+        fields = {name: value for name, value in wanted.items() if value is not None}
+        async with self._store.edit(conversation_id) as edit:
+            await _actor(edit, user.id)
+            if fields:
+                await edit.set_member(user.id, **fields, updated_at_ms=self._clock.now_ms())
+
+    async def hide(self, user: Profile, conversation_id: int) -> None:
+        """Takes a conversation out of the user's own list until somebody writes; a single one also loses for the user
+        what it held. ConversationNotFound, NotAMember."""
+        if (await self.get(user.id, conversation_id)).kind is ConversationKind.SINGLE:
+            await self.delete(user, conversation_id)
+            return
+        async with self._store.edit(conversation_id) as edit:
+            await _actor(edit, user.id)
+            await edit.set_member(user.id, is_hidden=True, updated_at_ms=self._clock.now_ms())
 
     async def members(self, user_id: int, conversation_id: int) -> list[MemberView]:
         """ConversationNotFound, NotAMember."""

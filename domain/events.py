@@ -21,6 +21,8 @@ class MessageSent(Event, frozen=True, gc=False):
 
     message: Message
     sender: Profile
+    recipient_id: int | None = None
+    """The other user of a single conversation."""
 
 
 class MessageEdited(Event, frozen=True, gc=False):

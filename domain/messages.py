@@ -109,10 +109,13 @@ class Messages:
         if draft.reply_to_id is not None and seat.visible_after_seq:
             draft = msgspec.structs.replace(draft, visible_after_seq=seat.visible_after_seq)
 
+        recipient_id = roster.other(sender.id)
+
         def committed(outcome: Appended | DomainError) -> None:
             done(outcome)
             if isinstance(outcome, Appended) and not outcome.duplicate:
-                self._announce(draft.conversation_id, MessageSent(outcome.message, sender), origin)
+                event = MessageSent(outcome.message, sender, recipient_id)
+                self._announce(draft.conversation_id, event, origin)
 
         self._log.append(draft, committed)
 
@@ -149,7 +152,16 @@ class Messages:
         if message is None:
             raise MessageNotFound
         await self._seat_for(user_id, message)
+        if await self._store.is_hidden(user_id, message):
+            raise MessageNotFound
         return message
+
+    async def hide(self, user: Profile, message_id: int) -> None:
+        """Deletes a message for oneself alone, on all of one's devices. MessageNotFound, NotAMember."""
+        message = await self.visible(user.id, message_id)
+        event = MessageDeleted(message, user.id, False, self._clock.now_ms())
+        await self._store.hide(user.id, message, event)
+        self._bus.publish(event, Audience((user.id,), message.conversation_id))
 
     async def _seat_for(self, user_id: int, message: Message) -> tuple[Roster, Seat]:
         roster = await self._rosters.get(message.conversation_id)
@@ -270,14 +282,14 @@ class Messages:
         seat = (await self._rosters.get(conversation_id)).seat(user_id)
         floor = max(seat.visible_after_seq, after_seq or 0)
         return await self._store.history(
-            conversation_id, after_seq=floor, before_seq=before_seq, limit=limit, newest=after_seq is None
+            user_id, conversation_id, after_seq=floor, before_seq=before_seq, limit=limit, newest=after_seq is None
         )
 
     async def history_by_offset(self, user_id: int, conversation_id: int, *, offset: int, limit: int) -> list[Message]:
         """Ascending, without the first `offset` (im's older list). ConversationNotFound, NotAMember."""
         seat = (await self._rosters.get(conversation_id)).seat(user_id)
         return await self._store.history_page(
-            conversation_id, after_seq=seat.visible_after_seq, offset=offset, limit=limit
+            user_id, conversation_id, after_seq=seat.visible_after_seq, offset=offset, limit=limit
         )
 
     async def place(self, user_id: int, conversation_id: int, message_id: int) -> int:

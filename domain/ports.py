@@ -106,22 +106,38 @@ class MessageEdit(Protocol):
 
 
 class MessageStore(Protocol):
-    """Messages at rest. Only numbered messages (seq of 1 and more) are found, unless a method says otherwise."""
+    """Messages at rest. Only numbered messages (seq of 1 and more) are found, unless a method says otherwise; a reader
+    (`user_id`) does not see what they have hidden."""
 
     async def get(self, message_id: int) -> Message | None: ...
+
+    async def hide(self, user_id: int, message: Message, event: Event) -> None:
+        """Hides a message from one user for good and keeps the event for their resuming clients."""
+        ...
+
+    async def is_hidden(self, user_id: int, message: Message) -> bool: ...
 
     async def get_many(self, conversation_id: int, message_ids: Collection[int]) -> list[Message]:
         """Those of the ids that are messages of this conversation, in seq order."""
         ...
 
     async def history(
-        self, conversation_id: int, *, after_seq: int = 0, before_seq: int | None = None, limit: int, newest: bool
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        after_seq: int = 0,
+        before_seq: int | None = None,
+        limit: int,
+        newest: bool,
     ) -> tuple[list[Message], bool]:
         """At most `limit` messages with after_seq < seq < before_seq in ascending order, the newest of them or the
         oldest, and whether there are more in that direction."""
         ...
 
-    async def history_page(self, conversation_id: int, *, after_seq: int, offset: int, limit: int) -> list[Message]:
+    async def history_page(
+        self, user_id: int, conversation_id: int, *, after_seq: int, offset: int, limit: int
+    ) -> list[Message]:
         """Ascending messages with seq > after_seq, without the first `offset`."""
         ...
 
@@ -130,8 +146,8 @@ class MessageStore(Protocol):
         ...
 
     async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
-        """Messages after the member's read cursor that count: others' messages, visible to the member, not recalled or
-        deleted, not silent."""
+        """Messages after the member's read cursor that count: others' messages, visible to the member and not hidden,
+        not recalled or deleted, not silent."""
         ...
 
     async def receipts(self, message: Message) -> list[Receipt]:
@@ -229,9 +245,24 @@ class ConversationStore(Protocol):
         """None if it is missing or dissolved."""
         ...
 
-    async def list_for(self, user_id: int, *, offset: int, limit: int) -> tuple[list[ConversationView], int]:
+    async def list_for(
+        self, user_id: int, *, offset: int, limit: int, pinned_first: bool = False
+    ) -> tuple[list[ConversationView], int]:
         """The member's conversations that are active and not hidden, newest message first, and how many there are. The
-        number of queries does not depend on the number of conversations."""
+        last message is the newest that the member sees. The number of queries does not depend on the number of
+        conversations."""
+        ...
+
+    async def groups_of(self, user_id: int) -> list[Conversation]:
+        """Active groups of the member, hidden ones too, in the order in which they joined."""
+        ...
+
+    async def owners(self, conversation_ids: Collection[int]) -> dict[int, int]:
+        """Who owns which of these groups now."""
+        ...
+
+    async def single_of(self, one_id: int, other_id: int) -> int | None:
+        """The id of the single conversation of two users, if there is one."""
         ...
 
     async def members(self, conversation_id: int) -> list[MemberView]:

@@ -68,6 +68,12 @@ class Roster:
             raise Blocked
         return seat
 
+    def other(self, user_id: int) -> int | None:
+        """Who is on the other side of a single conversation."""
+        if self.is_group:
+            return None
+        return next((each for each in self.seats if each != user_id), None)
+
     @property
     def is_group(self) -> bool:
         return self.conversation.kind is ConversationKind.GROUP

@@ -1,12 +1,12 @@
 """Conversations and their members."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, func, insert, not_, select, union_all, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, not_, select, union_all, update
 
 from domain.errors import ConversationNotFound
 from domain.model import (
@@ -25,7 +25,7 @@ from storage.sql import rows
 from storage.sql.conversation_edit import SqlConversationEdit
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
-from storage.sql.messages import counts_as_unread
+from storage.sql.messages import counts_as_unread, is_hidden_from
 from storage.sql.plan import Plan, Row
 from storage.sql.tables import contacts, conversations, members, messages, users
 
@@ -74,35 +74,67 @@ _newest_first: Final = (
 )
 _COUNT: Final = Query(select(func.count()).select_from(members).join(conversations, _of_member).where(_listed))
 
-_page: Final = (
-    select(members.c.id.label("member_id"))
-    .join(conversations, _of_member)
-    .where(_listed)
-    .order_by(*_newest_first)
-    .limit(bindparam("limit"))
-    .offset(bindparam("offset"))
-    .subquery()
-)
 _unread_count: Final = (
     select(func.count()).select_from(messages).where(counts_as_unread).correlate(members).scalar_subquery()
 )
-_LIST: Final = Query(
-    select(*rows.CONVERSATION_COLUMNS, *rows.MEMBER_COLUMNS, _unread_count, *rows.MESSAGE_COLUMNS)
-    .select_from(_page)
-    .join(members, members.c.id == _page.c.member_id)
-    .join(conversations, _of_member)
-    .outerjoin(
-        messages,
-        and_(
-            messages.c.conversation_id == conversations.c.id,
-            messages.c.seq == conversations.c.last_seq,
-            messages.c.seq > members.c.visible_after_seq,
-        ),
-    )
-    .order_by(*_newest_first)
-)
 
-PARTICIPANTS_AT_ONCE: Final = 128
+
+def _list(*order: ColumnElement[Any]) -> Query:
+    page = (
+        select(members.c.id.label("member_id"))
+        .join(conversations, _of_member)
+        .where(_listed)
+        .order_by(*order)
+        .limit(bindparam("limit"))
+        .offset(bindparam("offset"))
+        .subquery()
+    )
+    return Query(
+        select(
+            *rows.CONVERSATION_COLUMNS,
+            *rows.MEMBER_COLUMNS,
+            _unread_count,
+            is_hidden_from(members.c.user_id).label("last_is_hidden"),
+            *rows.MESSAGE_COLUMNS,
+        )
+        .select_from(page)
+        .join(members, members.c.id == page.c.member_id)
+        .join(conversations, _of_member)
+        .outerjoin(
+            messages,
+            and_(
+                messages.c.conversation_id == conversations.c.id,
+                messages.c.seq == conversations.c.last_seq,
+                messages.c.seq > members.c.visible_after_seq,
+            ),
+        )
+        .order_by(*order)
+    )
+
+
+_LIST: Final = _list(*_newest_first)
+_LIST_PINNED_FIRST: Final = _list(members.c.is_pinned.desc(), *_newest_first)
+
+_GROUPS_OF: Final = Query(
+    _conversations.join(members, _of_member)
+    .where(
+        members.c.user_id == bindparam("user_id"),
+        _is_active_member,
+        _is_active,
+        conversations.c.kind == ConversationKind.GROUP.value,
+    )
+    .order_by(*_in_order_of_joining)
+)
+_OWNERS: Final = Query(
+    select(members.c.conversation_id, members.c.user_id).where(
+        one_of(members.c.conversation_id, "conversation_ids"),
+        members.c.role == Role.OWNER.value,
+        _is_active_member,
+    )
+)
+_SINGLE: Final = Query(select(conversations.c.id).where(conversations.c.single_key == bindparam("single_key")))
+
+CONVERSATIONS_AT_ONCE: Final = 128
 
 
 @cache
@@ -124,6 +156,25 @@ def _participants(count: int) -> Query:
     return Query(
         select(chosen.c.conversation_id, *rows.PROFILE_COLUMNS).join_from(chosen, users, users.c.id == chosen.c.user_id)
     )
+
+
+@cache
+def _newest_visible(count: int) -> Query:
+    """The newest messages of `count` conversations that a member has not hidden."""
+    newest = [
+        select(*rows.MESSAGE_COLUMNS)
+        .where(
+            messages.c.conversation_id == bindparam(f"conversation_id_{number}"),
+            messages.c.seq > bindparam(f"after_seq_{number}"),
+            messages.c.seq > 0,
+            not_(is_hidden_from(bindparam("user_id"))),
+        )
+        .order_by(messages.c.seq.desc())
+        .limit(1)
+        .subquery()
+        for number in range(count)
+    ]
+    return Query(union_all(*(select(one) for one in newest)))
 
 
 _FRIENDS: Final = Query(
@@ -164,26 +215,38 @@ def roster_plan(conversation_id: int) -> Plan[RosterData | None]:
     return RosterData(conversation, seats, blockers, len(friends) == len(seats))
 
 
-def list_plan(user_id: int, offset: int, limit: int) -> Plan[tuple[list[ConversationView], int]]:
+def in_chunks(ids: Sequence[int]) -> Iterator[list[int]]:
+    """Of few sizes, so that few statements are compiled; -1 is no conversation."""
+    for start in range(0, len(ids), CONVERSATIONS_AT_ONCE):
+        chunk = list(ids[start : start + CONVERSATIONS_AT_ONCE])
+        yield chunk + [-1] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
+
+
+def list_plan(user_id: int, offset: int, limit: int, query: Query) -> Plan[tuple[list[ConversationView], int]]:
     total: int = (yield _COUNT, {"user_id": user_id})[0][0]
-    found = yield _LIST, {"user_id": user_id, "offset": offset, "limit": limit}
+    found = yield query, {"user_id": user_id, "offset": offset, "limit": limit}
     participants: defaultdict[int, list[Profile]] = defaultdict(list)
-    for start in range(0, len(found), PARTICIPANTS_AT_ONCE):
-        ids = [row[0] for row in found[start : start + PARTICIPANTS_AT_ONCE]]
-        # Few sizes, so that few statements are compiled; -1 is no conversation.
-        ids += [-1] * ((1 << (len(ids) - 1).bit_length()) - len(ids))
+    for ids in in_chunks([row[0] for row in found]):
         named = {f"conversation_id_{number}": key for number, key in enumerate(ids)}
         for row in (yield _participants(len(ids)), {"user_id": user_id, **named}):
             participants[row[0]].append(rows.profile(row[1:]))
     middle = len(rows.CONVERSATION_COLUMNS)
     end = middle + len(rows.MEMBER_COLUMNS)
+    # The last message of most is visible; those where the member hid it are asked once more.
+    last = {row[0]: rows.message(row[end + 2 :]) for row in found if row[end + 2] is not None and not row[end + 1]}
+    visible_after = {row[0]: rows.member(row[middle:end]).visible_after_seq for row in found if row[end + 1]}
+    for ids in in_chunks(list(visible_after)):
+        named = {f"conversation_id_{number}": key for number, key in enumerate(ids)}
+        named |= {f"after_seq_{number}": visible_after.get(key, 0) for number, key in enumerate(ids)}
+        for row in (yield _newest_visible(len(ids)), {"user_id": user_id, **named}):
+            last[row[1]] = rows.message(row)
     views = [
         ConversationView(
             conversation=rows.conversation(row[:middle]),
             member=rows.member(row[middle:end]),
             unread_count=row[end],
             participants=tuple(participants[row[0]]),
-            last_message=None if row[end + 1] is None else rows.message(row[end + 1 :]),
+            last_message=last.get(row[0]),
         )
         for row in found
     ]
@@ -276,8 +339,23 @@ class SqlConversationStore:
     async def roster(self, conversation_id: int) -> RosterData | None:
         return await self._database.read(roster_plan(conversation_id))
 
-    async def list_for(self, user_id: int, *, offset: int, limit: int) -> tuple[list[ConversationView], int]:
-        return await self._database.read(list_plan(user_id, offset, limit))
+    async def list_for(
+        self, user_id: int, *, offset: int, limit: int, pinned_first: bool = False
+    ) -> tuple[list[ConversationView], int]:
+        query = _LIST_PINNED_FIRST if pinned_first else _LIST
+        return await self._database.read(list_plan(user_id, offset, limit, query))
+
+    async def groups_of(self, user_id: int) -> list[Conversation]:
+        return [rows.conversation(row) for row in await self._database.query(_GROUPS_OF, user_id=user_id)]
+
+    async def owners(self, conversation_ids: Collection[int]) -> dict[int, int]:
+        ids = [[conversation_id] for conversation_id in conversation_ids]
+        return {row[0]: row[1] for row in await self._database.query(_OWNERS, conversation_ids=ids)}
+
+    async def single_of(self, one_id: int, other_id: int) -> int | None:
+        low, high = sorted((one_id, other_id))
+        found = await self._database.query(_SINGLE, single_key=f"{low}:{high}")
+        return found[0][0] if found else None
 
     async def members(self, conversation_id: int) -> list[MemberView]:
         middle = len(rows.MEMBER_COLUMNS)

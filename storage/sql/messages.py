@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import and_, bindparam, false, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, false, func, insert, not_, select, update
 
 from domain.errors import MessageNotFound
 from domain.events import Event
@@ -14,7 +14,8 @@ from domain.ports import MessageEdit
 from storage.sql import changes, rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
-from storage.sql.tables import conversations, members, messages, receipts
+from storage.sql.errors import UniqueViolation
+from storage.sql.tables import conversations, hidden_messages, members, messages, receipts
 
 _messages: Final = select(*rows.MESSAGE_COLUMNS)
 _BY_ID: Final = Query(_messages.where(messages.c.id == bindparam("id"), messages.c.seq > 0))
@@ -23,12 +24,29 @@ _BY_IDS: Final = Query(
         one_of(messages.c.id, "ids"), messages.c.conversation_id == bindparam("conversation_id"), messages.c.seq > 0
     ).order_by(messages.c.seq)
 )
+
+
+def is_hidden_from(user_id: Any) -> ColumnElement[bool]:
+    """The message is one that this user deleted for themselves."""
+    return (
+        exists()
+        .where(
+            hidden_messages.c.user_id == user_id,
+            hidden_messages.c.conversation_id == messages.c.conversation_id,
+            hidden_messages.c.seq == messages.c.seq,
+        )
+        .correlate(messages, members)
+    )
+
+
 _between: Final = _messages.where(
     messages.c.conversation_id == bindparam("conversation_id"),
     messages.c.seq > bindparam("after_seq"),
     messages.c.seq < bindparam("before_seq"),
+    not_(is_hidden_from(bindparam("user_id"))),
 ).limit(bindparam("limit"))
 _OLDEST: Final = Query(_between.order_by(messages.c.seq))
+_PAGE: Final = Query(_between.order_by(messages.c.seq).offset(bindparam("offset")))
 _NEWEST: Final = Query(_between.order_by(messages.c.seq.desc()))
 
 counts_as_unread: Final = and_(
@@ -39,6 +57,7 @@ counts_as_unread: Final = and_(
     messages.c.state != MessageState.RECALLED.value,
     messages.c.state != MessageState.DELETED.value,
     messages.c.is_silent == false(),
+    not_(is_hidden_from(members.c.user_id)),
 )
 """Of messages beside a member. Scheduled messages have negative seqs."""
 
@@ -84,6 +103,14 @@ _RECEIPTS: Final = Query(
 )
 """One look for each member, former ones too; not one for each receipt that is newer than the message."""
 
+_HIDDEN: Final = Query(
+    select(hidden_messages.c.seq).where(
+        hidden_messages.c.user_id == bindparam("user_id"),
+        hidden_messages.c.conversation_id == bindparam("conversation_id"),
+        hidden_messages.c.seq == bindparam("seq"),
+    )
+)
+
 NO_SEQ: Final = 2**62
 
 
@@ -117,11 +144,38 @@ class SqlMessageStore:
         found = await self._database.query(_BY_IDS, conversation_id=conversation_id, ids=ids)
         return [rows.message(row) for row in found]
 
+    async def hide(self, user_id: int, message: Message, event: Event) -> None:
+        try:
+            async with self._database.writing() as connection:
+                await connection.execute(
+                    insert(hidden_messages).values(
+                        user_id=user_id, conversation_id=message.conversation_id, seq=message.seq
+                    )
+                )
+                kept = changes.change_rows(event, message.conversation_id, self._database.now_ms(), user_id)
+                await connection.execute(changes.INSERT, kept)
+        except UniqueViolation:
+            pass  # hidden before
+
+    async def is_hidden(self, user_id: int, message: Message) -> bool:
+        found = await self._database.query(
+            _HIDDEN, user_id=user_id, conversation_id=message.conversation_id, seq=message.seq
+        )
+        return bool(found)
+
     async def history(
-        self, conversation_id: int, *, after_seq: int = 0, before_seq: int | None = None, limit: int, newest: bool
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        after_seq: int = 0,
+        before_seq: int | None = None,
+        limit: int,
+        newest: bool,
     ) -> tuple[list[Message], bool]:
         found = await self._database.query(
             _NEWEST if newest else _OLDEST,
+            user_id=user_id,
             conversation_id=conversation_id,
             after_seq=max(after_seq, 0),
             before_seq=NO_SEQ if before_seq is None else before_seq,
@@ -132,10 +186,19 @@ class SqlMessageStore:
             page.reverse()
         return page, len(found) > limit
 
-    async def history_page(self, conversation_id: int, *, after_seq: int, offset: int, limit: int) -> list[Message]:
-        # Seqs have no gaps, so an offset is a seq.
-        page, _ = await self.history(conversation_id, after_seq=max(after_seq, 0) + offset, limit=limit, newest=False)
-        return page
+    async def history_page(
+        self, user_id: int, conversation_id: int, *, after_seq: int, offset: int, limit: int
+    ) -> list[Message]:
+        found = await self._database.query(
+            _PAGE,
+            user_id=user_id,
+            conversation_id=conversation_id,
+            after_seq=max(after_seq, 0),
+            before_seq=NO_SEQ,
+            offset=offset,
+            limit=limit,
+        )
+        return [rows.message(row) for row in found]
 
     def edit(self, message_id: int) -> AbstractAsyncContextManager[MessageEdit]:
         return self._edit(message_id)

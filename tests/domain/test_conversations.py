@@ -222,3 +222,29 @@ async def test_who_comes_back_starts_as_a_plain_member(rules: Rules, people: Peo
     assert await role_of(rules, group.id, bob) is Role.MEMBER
     views = await rules.conversations.members(bob.id, group.id)
     assert next(view.member.nickname for view in views if view.member.user_id == bob.id) is None
+
+
+async def test_a_group_taken_out_of_the_list_comes_back_with_a_message(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    await rules.messages.send(alice, Draft(conversation_id=group.id, sender_id=alice.id, content="before"))
+    await rules.conversations.hide(bob, group.id)
+    assert (await rules.conversations.list_for(bob.id))[1] == 0
+    assert [each.id for each in await rules.conversations.groups_of(bob.id)] == [group.id]
+    await rules.messages.send(alice, Draft(conversation_id=group.id, sender_id=alice.id, content="after"))
+    assert (await rules.conversations.list_for(bob.id))[1] == 1
+    page, _ = await rules.messages.history(bob.id, group.id, limit=10)
+    assert [message.content for message in page] == ["before", "after"]
+
+
+async def test_pin_and_mute_are_the_member_s_own(rules: Rules, people: People) -> None:
+    alice, bob, carol = await people("alice", "bob", "carol")
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    await rules.conversations.arrange(bob, group.id, is_pinned=True)
+    await rules.conversations.arrange(bob, group.id, is_muted=True)
+    ((view,), _) = await rules.conversations.list_for(bob.id)
+    assert (view.member.is_pinned, view.member.is_muted) == (True, True)
+    ((view,), _) = await rules.conversations.list_for(alice.id)
+    assert (view.member.is_pinned, view.member.is_muted) == (False, False)
+    with pytest.raises(NotAMember):
+        await rules.conversations.arrange(carol, group.id, is_pinned=True)

@@ -18,7 +18,7 @@ from domain.errors import (
     RecallWindowOver,
     UnsupportedType,
 )
-from domain.events import ContactChanged, Event, MessageSent, ReceiptMarked, Relation
+from domain.events import ContactChanged, Event, MessageDeleted, MessageSent, ReceiptMarked, Relation
 from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Role
 from domain.ports import Appended, Audience
 from storage.sql.tables import contacts
@@ -268,3 +268,33 @@ async def test_the_same_key_of_two_senders_is_two_messages(rules: Rules, people:
     ]
     assert first == again
     assert (first.seq, other.seq) == (1, 2)
+
+
+async def test_hiding_a_message_from_oneself(rules: Rules, people: People) -> None:
+    alice, bob, carol = await people("alice", "bob", "carol")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    message = await say(rules, alice, conversation.id)
+    heard: list[tuple[Event, set[int]]] = []
+    rules.bus.subscribe(lambda event, audience, *_: heard.append((event, set(audience.user_ids))))
+    with pytest.raises(NotAMember):
+        await rules.messages.hide(carol, message.id)
+    await rules.messages.hide(bob, message.id)
+    assert heard == [(MessageDeleted(message, bob.id, False, rules.clock.at_ms), {bob.id})]
+    with pytest.raises(MessageNotFound):
+        await rules.messages.visible(bob.id, message.id)
+    with pytest.raises(MessageNotFound):
+        await rules.messages.hide(bob, message.id)
+    assert (await rules.messages.visible(alice.id, message.id)) == message
+
+
+async def test_a_private_message_names_its_recipient(rules: Rules, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    heard: list[Event] = []
+    rules.bus.subscribe(lambda event, *_: heard.append(event))
+    single = await rules.conversations.open_single(alice, bob.id)
+    group = await rules.conversations.create_group(alice, [bob.id], name="g")
+    heard.clear()
+    await say(rules, alice, single.id)
+    await say(rules, bob, single.id)
+    await say(rules, bob, group.id)
+    assert [event.recipient_id for event in heard if isinstance(event, MessageSent)] == [bob.id, alice.id, None]

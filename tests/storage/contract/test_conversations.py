@@ -254,3 +254,37 @@ async def test_watchers_are_friends_contacts_and_partners_but_not_the_blocked(wo
     watchers = await world.stores.conversations.watchers([one, friend, member])
     assert watchers == {one: {friend, fan, partner}, friend: {one}, member: set()}
     assert await world.stores.conversations.watchers([]) == {}
+
+
+async def test_pinned_conversations_stand_first_where_asked_for(world: World) -> None:
+    one, two, three = await world.users(3)
+    old, new = await world.single(one, two), await world.single(one, three)
+    await world.send(new.id, one)
+    async with world.stores.conversations.edit(old.id) as edit:
+        await edit.set_member(one, is_pinned=True)
+
+    async def listed(user_id: int, **order: bool) -> list[int]:
+        views, _ = await world.stores.conversations.list_for(user_id, offset=0, limit=10, **order)
+        return [view.conversation.id for view in views]
+
+    assert await listed(one) == [new.id, old.id]
+    assert await listed(one, pinned_first=True) == [old.id, new.id]
+
+
+async def test_groups_owners_and_singles(world: World) -> None:
+    one, two, three = await world.users(3)
+    single = await world.single(one, two)
+    first, second = await world.group(one, [two]), await world.group(two, [one])
+    dissolved = await world.group(one, [two])
+    async with world.stores.conversations.edit(dissolved.id) as edit:
+        await edit.set(status=ConversationStatus.DISSOLVED)
+    async with world.stores.conversations.edit(first.id) as edit:
+        await edit.set_member(two, is_hidden=True)
+        await edit.set_member(one, role=Role.ADMIN)
+        await edit.set_member(two, role=Role.OWNER)
+    store = world.stores.conversations
+    assert [group.id for group in await store.groups_of(two)] == [first.id, second.id]
+    assert await store.groups_of(three) == []
+    assert await store.owners([first.id, second.id, single.id]) == {first.id: two, second.id: two}
+    assert await store.single_of(two, one) == single.id
+    assert await store.single_of(two, three) is None

@@ -34,7 +34,7 @@ async def test_a_message_comes_back_as_it_was_sent(world: World) -> None:
     ]
     sent = [(await world.append(draft)).message for draft in drafts]
     assert [message.seq for message in sent] == [1, 2, 3]
-    stored, more = await world.stores.messages.history(conversation.id, limit=10, newest=True)
+    stored, more = await world.stores.messages.history(1, conversation.id, limit=10, newest=True)
     assert stored == sent
     assert not more
     for draft, message in zip(drafts, stored, strict=True):
@@ -127,7 +127,7 @@ async def test_random_duplicates_from_many_tasks(world: World, seed: int) -> Non
         assert [outcome.duplicate for outcome in outcomes].count(False) == 1
     stored = []
     for conversation_id in ids:
-        page, _ = await world.stores.messages.history(conversation_id, limit=1000, newest=False)
+        page, _ = await world.stores.messages.history(1, conversation_id, limit=1000, newest=False)
         assert [message.seq for message in page] == list(range(1, len(page) + 1))
         stored += page
     assert set(stored) == {outcomes[0].message for outcomes in by_key.values()}
@@ -183,7 +183,7 @@ async def test_a_scheduled_message_takes_no_seq_and_is_not_found(world: World) -
     assert sent.seq == 1
     assert sent.id > scheduled.id
     assert await world.stores.messages.get(scheduled.id) is None
-    assert await world.stores.messages.history(conversation.id, limit=5, newest=True) == ([sent], False)
+    assert await world.stores.messages.history(1, conversation.id, limit=5, newest=True) == ([sent], False)
     again = await world.append(Draft(conversation_id=conversation.id, sender_id=one, client_msg_id="later"))
     assert (again.message, again.duplicate) == (scheduled, True)
 
@@ -195,7 +195,7 @@ async def test_a_draft_that_cannot_be_stored_does_not_take_others_with_it(world:
     drafts = [Draft(conversation_id=conversation.id, sender_id=one, content=text) for text in texts]
     outcomes = await asyncio.gather(*(world.append(draft) for draft in drafts), return_exceptions=True)
     assert isinstance(outcomes[1], InvalidValue)
-    page, _ = await world.stores.messages.history(conversation.id, limit=5, newest=True)
+    page, _ = await world.stores.messages.history(1, conversation.id, limit=5, newest=True)
     assert [message.content for message in page] == ["good", "good too"]
     with pytest.raises(InvalidValue):
         await world.send(conversation.id, one, client_msg_id="\ud800")

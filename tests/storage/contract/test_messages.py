@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.errors import MessageNotFound
-from domain.events import MessageEdited, MessageRecalled
+from domain.events import MessageDeleted, MessageEdited, MessageRecalled
 from domain.model import ConversationStatus, Location, MemberStatus, MessageKind, MessageState, Profile
 from tests.storage.world import World
 
@@ -28,7 +28,7 @@ async def test_history_pages_in_both_directions(world: World) -> None:
     store = world.stores.messages
 
     async def page(**bounds: int | bool) -> tuple[list[int], bool]:
-        found, more = await store.history(conversation.id, **bounds)  # type: ignore[arg-type]
+        found, more = await store.history(one, conversation.id, **bounds)  # type: ignore[arg-type]
         assert found == [sent[message.seq - 1] for message in found]
         return [message.seq for message in found], more
 
@@ -39,7 +39,7 @@ async def test_history_pages_in_both_directions(world: World) -> None:
     assert await page(before_seq=4, after_seq=1, limit=2, newest=True) == ([2, 3], False)
     assert await page(after_seq=5, limit=3, newest=False) == ([6, 7], False)
     assert await page(after_seq=7, limit=3, newest=False) == ([], False)
-    offset = await store.history_page(conversation.id, after_seq=2, offset=3, limit=5)
+    offset = await store.history_page(one, conversation.id, after_seq=2, offset=3, limit=5)
     assert [message.seq for message in offset] == [6, 7]
 
 
@@ -133,3 +133,37 @@ async def test_nobody_who_left_has_unread_messages(world: World) -> None:
     async with world.stores.conversations.edit(dissolved.id) as edit:
         await edit.set(status=ConversationStatus.DISSOLVED)
     assert await world.stores.messages.unread(two) == 0
+
+
+async def test_a_hidden_message_is_gone_for_one_user_everywhere(world: World) -> None:
+    one, two = await world.users(2)
+    conversation = await world.single(one, two)
+    first, second, third = await world.send_all(conversation.id, one, "abc")
+    store, conversations = world.stores.messages, world.stores.conversations
+
+    async def sees(user_id: int) -> list[str]:
+        page, _ = await store.history(user_id, conversation.id, limit=10, newest=True)
+        listed = await store.history_page(user_id, conversation.id, after_seq=0, offset=0, limit=10)
+        assert listed == page
+        return [message.content for message in page]
+
+    async def last(user_id: int) -> str | None:
+        ((view,), _) = await conversations.list_for(user_id, offset=0, limit=10)
+        return view.last_message and view.last_message.content
+
+    for hidden in (third, first, third):
+        await store.hide(two, hidden, MessageDeleted(hidden, two, False, 5))
+    assert (await sees(one), await sees(two)) == (["a", "b", "c"], ["b"])
+    assert (await last(one), await last(two)) == ("c", "b")
+    assert await store.unread(two) == await store.unread(two, conversation.id) == 1
+    assert (await store.is_hidden(two, third), await store.is_hidden(one, third)) == (True, False)
+    missed = await world.stores.sync.missed(two, "0-0-0", {}, 100)
+    assert missed is not None
+    assert [event for event in missed.events if isinstance(event, MessageDeleted)] == [
+        MessageDeleted(third, two, False, 5),
+        MessageDeleted(first, two, False, 5),
+    ]
+    await store.hide(two, second, MessageDeleted(second, two, False, 5))
+    assert (await sees(two), await last(two)) == ([], None)
+    await world.send(conversation.id, one, "d")
+    assert (await sees(two), await last(two)) == (["d"], "d")

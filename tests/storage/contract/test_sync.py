@@ -148,7 +148,7 @@ async def test_too_much_is_said_plainly(world: World, noise: bool) -> None:
     assert await away.missed(limit=20) is not None
     calm = await Resuming(world, one).start()
     for text in "abc":
-        await edit_message(world, (await world.stores.messages.history(single.id, limit=1, newest=True))[0][0], text)
+        await edit_message(world, (await world.stores.messages.history(1, single.id, limit=1, newest=True))[0][0], text)
     assert await calm.missed(limit=2) is None
     assert await calm.missed(limit=3) is not None
 

@@ -82,7 +82,7 @@ def test_the_store_follows_the_model(tmp_path: Path) -> None:
 
             @invariant()
             def history_is_the_model(self) -> None:
-                page, more = runner.run(world.stores.messages.history(self.conversation_id, limit=1000, newest=True))
+                page, more = runner.run(world.stores.messages.history(1, self.conversation_id, limit=1000, newest=True))
                 assert (page, more) == (self.messages, False)
 
             @invariant()

@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from storage import open_sqlite
-from storage.sql import append, conversations, logins, marks, messages, sync, users
+from storage.sql import append, applications, contacts, conversations, logins, marks, messages, sync, users
 from storage.sql.dialects import BulkUpdate, Query, SqliteDialect
 from storage.sql.workers import SqliteSession
 
 QUERIES = {
     f"{module.__name__.rsplit('.', 1)[1]}.{name}": query
-    for module in (append, conversations, logins, marks, messages, sync, users)
+    for module in (append, applications, contacts, conversations, logins, marks, messages, sync, users)
     for name, query in vars(module).items()
     if isinstance(query, Query)
 }
 QUERIES["conversations._participants"] = conversations._participants(4)
+QUERIES["conversations._newest_visible"] = conversations._newest_visible(4)
 
 SEARCHES_ALL_USERS = ("users._SEARCH", "users._ADMINISTRATORS")
 
@@ -87,7 +88,7 @@ async def test_a_list_takes_three_queries_however_long_it_is(tmp_path: Path, cou
         await stores.conversations.create_single(1, other, 5)
     await stores.close()
     session = SqliteSession(tmp_path / "feige.db")
-    plan = conversations.list_plan(1, 0, 100)
+    plan = conversations.list_plan(1, 0, 100, conversations._LIST)
     steps = 0
     try:
         query, parameters = next(plan)

@@ -57,7 +57,7 @@ async def test_a_full_disk_refuses_and_leaves_nothing_half_done(world: World, pa
         assert all(type(outcome) is Unavailable for outcome in refused)
         with pytest.raises(Unavailable):
             await world.user("x" * 150, avatar="y" * 300_000)
-        stored, _ = await world.stores.messages.history(conversation.id, limit=5000, newest=False)
+        stored, _ = await world.stores.messages.history(1, conversation.id, limit=5000, newest=False)
     assert stored == [outcome.message for outcome in outcomes if isinstance(outcome, Appended)]
     assert [message.seq for message in stored] == list(range(1, len(stored) + 1))
     again = await asyncio.gather(*(world.append(draft) for draft in drafts))
@@ -122,6 +122,6 @@ async def test_the_loop_stays_free_while_the_store_works(world: World) -> None:
     slow: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, context: slow.append(context))
     await world.send_all(conversation.id, one, ["x"] * 3000)
-    page, _ = await world.stores.messages.history(conversation.id, limit=3000, newest=True)
+    page, _ = await world.stores.messages.history(1, conversation.id, limit=3000, newest=True)
     assert len(page) == 3000
     assert slow == []
