@@ -17,6 +17,8 @@ from app.metrics import registry_for
 from app.tasks import Tasks
 from app.version import VERSION
 from domain.accounts import Accounts, Revocations
+from domain.applications import Applications
+from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.errors import Unavailable
 from domain.messages import Messages
@@ -35,9 +37,12 @@ from http_api.im.edge import IM
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
 from http_api.server import build_app
+from http_api.social.edge import PREFIXES, SOCIAL
+from http_api.social.routes import social_groups
 from protocol.im.socket import ImSocket
 from protocol.native.binary_codec import NativeBinary
 from protocol.native.json_codec import NativeJson
+from protocol.social.socket import SocialSocket
 from storage import open_sqlite
 from storage.inprocess.bus import InProcessBus
 from storage.inprocess.limits import InProcessRateLimiter
@@ -97,6 +102,14 @@ class Server:
             clock=clock,
             limits=config.accounts,
         )
+        contacts = Contacts(store=stores.contacts, profiles=profiles, bus=bus, clock=clock)
+        applications = Applications(
+            store=stores.applications,
+            conversations=stores.conversations,
+            profiles=profiles,
+            bus=bus,
+            clock=clock,
+        )
         conversations = Conversations(
             store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
         )
@@ -144,7 +157,7 @@ class Server:
         )
         native_json = over_websocket(json, presence_on_request=True)
         native_binary = over_websocket(binary, presence_on_request=True)
-        im = over_websocket(ImSocket())
+        im, social = over_websocket(ImSocket()), over_websocket(SocialSocket())
         endpoints = [
             Endpoint(
                 pattern=re.compile("/gateway"),
@@ -154,6 +167,7 @@ class Server:
             ),
             Endpoint(re.compile("/ws/(?P<user_id>[0-9]+)"), {}, im, token_required=True),
             Endpoint(re.compile("/api/v1/realtime/ws"), {}, im, token_required=True),
+            Endpoint(re.compile("/ws"), {}, social, token_required=True, by_dialect={"social": social}),
         ]
         app = build_app(
             config=config.http,
@@ -169,8 +183,17 @@ class Server:
                     version=VERSION,
                 ),
                 *inbox_groups(accounts=accounts, presence=presence),
+                *social_groups(
+                    accounts=accounts,
+                    contacts=contacts,
+                    applications=applications,
+                    conversations=conversations,
+                    messages=messages,
+                    presence=presence,
+                    clock=clock,
+                ),
             ],
-            edges={"/": IM},
+            edges={"/": IM} | dict.fromkeys(PREFIXES, SOCIAL),
             authenticate=accounts.authenticate,
             limiter=limiter,
             readiness=self._unready,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from domain.errors import Forbidden, InvalidState, InvalidValue, MemberNotFound, NotAMember
+from domain.errors import ConversationNotFound, Forbidden, InvalidState, InvalidValue, MemberNotFound, NotAMember
 from domain.events import (
     ConversationCreated,
     ConversationDeleted,
@@ -36,6 +36,8 @@ MAX_DESCRIPTION_CHARS: Final = 2000
 MIN_MEMBERS: Final = 2
 MAX_MEMBERS: Final = 1000
 DEFAULT_MAX_MEMBERS: Final = 500
+MAX_CACHED_SINGLES: Final = 50_000
+"""About 10 MB when full."""
 WATERMARK: Final = "watermark_text"
 """Changing it is an event of its own (im API, event 10)."""
 
@@ -66,6 +68,8 @@ class Conversations:
         self._rosters = rosters
         self._bus = bus
         self._clock = clock
+        self._singles: dict[tuple[int, int], int] = {}
+        """Single conversations are never deleted, so what is here stays true."""
 
     async def open_single(self, creator: Profile, other_id: int) -> Conversation:
         """The single conversation of two users, made if there is none. InvalidValue with oneself, UserNotFound."""
@@ -170,9 +174,48 @@ class Conversations:
         """Who owns which of these groups now."""
         return await self._store.owners(conversation_ids)
 
+    async def group(self, user_id: int, conversation_id: int) -> Conversation:
+        """`get` for groups only: a single conversation is none. ConversationNotFound, NotAMember."""
+        conversation = await self.get(user_id, conversation_id)
+        if conversation.kind is not ConversationKind.GROUP:
+            raise ConversationNotFound
+        return conversation
+
     async def single_of(self, user_id: int, other_id: int) -> int | None:
-        """The id of the single conversation with somebody, if there is one."""
-        return await self._store.single_of(user_id, other_id)
+        """The id of the single conversation with somebody, None if there is none. UserNotFound."""
+        pair = (min(user_id, other_id), max(user_id, other_id))
+        known = self._singles.get(pair)
+        if known is None:
+            await self._profiles.get(other_id)
+            known = await self._store.single_of(user_id, other_id)
+            if known is not None:
+                self._singles[pair] = known
+                if len(self._singles) > MAX_CACHED_SINGLES:
+                    del self._singles[next(iter(self._singles))]
+        return known
+
+    def known_target(self, user_id: int, other_id: int | None, group_id: int | None) -> int | None:
+        """`target`, if it is at hand."""
+        if group_id is not None:
+            roster = self._rosters.peek(group_id)
+            return group_id if roster is not None and roster.is_group else None
+        assert other_id is not None
+        return self._singles.get((min(user_id, other_id), max(user_id, other_id)))
+
+    async def target(self, user: Profile, other_id: int | None, group_id: int | None) -> int:
+        """The conversation with somebody, opened if there is none, or a group. ConversationNotFound, UserNotFound,
+        InvalidValue with oneself."""
+        if group_id is None:
+            assert other_id is not None
+            return await self.single_with(user, other_id)
+        if not (await self._rosters.get(group_id)).is_group:
+            raise ConversationNotFound
+        return group_id
+
+    async def single_with(self, user: Profile, other_id: int) -> int:
+        """`single_of`, but opens one if there is none. InvalidValue with oneself, UserNotFound."""
+        known = await self.single_of(user.id, other_id)
+        return (await self.open_single(user, other_id)).id if known is None else known
 
     async def arrange(
         self, user: Profile, conversation_id: int, *, is_pinned: bool | None = None, is_muted: bool | None = None
@@ -234,6 +277,11 @@ class Conversations:
         for event in events:
             self._publish(conversation_id, event, participants)
         return conversation
+
+    async def dissolve(self, operator: Profile, conversation_id: int) -> None:
+        """`delete` for groups only. ConversationNotFound, NotAMember, Forbidden."""
+        await self.group(operator.id, conversation_id)
+        await self.delete(operator, conversation_id)
 
     async def delete(self, operator: Profile, conversation_id: int) -> None:
         """Dissolves a group (its owner) or hides a single conversation, and what it held, from the one who asks.

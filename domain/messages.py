@@ -42,6 +42,7 @@ from domain.ports import (
 from domain.rosters import Roster, Rosters, Seat
 
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
+FILE_KINDS: Final = frozenset({MessageKind.IMAGE, MessageKind.FILE, MessageKind.AUDIO, MessageKind.VIDEO})
 RECEIPTS_PUSHED_UP_TO_MEMBERS: Final = 100
 """In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members
 would cost n² deliveries a message. Receipts are stored and can be asked for all the same."""
@@ -134,8 +135,11 @@ class Messages:
             if not isinstance(draft.attachment, Location):
                 raise InvalidValue("latitude", "a location needs latitude and longitude")
             check_location(draft.attachment)
+        elif draft.kind in FILE_KINDS:
+            if draft.attachment is None and not draft.content:
+                raise InvalidValue("content", "a file, or the link to one, is required")
         else:
-            raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent this way")
+            raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent")
 
     def _announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
         """Publishes to the members as they are now; to nobody if the conversation is gone."""
@@ -310,6 +314,17 @@ class Messages:
     async def receipts(self, user_id: int, message_id: int) -> list[Receipt]:
         """MessageNotFound, NotAMember."""
         return await self._store.receipts(await self.visible(user_id, message_id))
+
+    async def recipient_of(self, message: Message) -> int | None:
+        """The other user, if it is a message of a single conversation. ConversationNotFound."""
+        return (await self._rosters.get(message.conversation_id)).other(message.sender_id)
+
+    async def read_all(self, user_id: int, conversation_id: int) -> Marked:
+        """Reads what the conversation holds now. ConversationNotFound, NotAMember."""
+        (await self._rosters.get(conversation_id)).seat(user_id)
+        newest, _ = await self._store.history(user_id, conversation_id, limit=1, newest=True)
+        last_seq = newest[0].seq if newest else 0
+        return await answer(lambda done: self.mark_up_to(user_id, conversation_id, last_seq, last_seq, done))
 
     def mark_up_to(
         self,

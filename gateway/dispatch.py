@@ -26,6 +26,7 @@ from protocol.commands import (
     Ping,
     Recall,
     Send,
+    SendTo,
     SetTyping,
     SubscribePresence,
     Sync,
@@ -75,6 +76,7 @@ class Commands:
         self._clock = clock
         self.at_once: dict[type[Command], AtOnce] = {
             Send: self.send,
+            SendTo: self.send_to,
             MarkUpTo: self.mark_up_to,
             SetTyping: self.typing,
             Ping: self.ping,
@@ -131,6 +133,17 @@ class Commands:
 
         self._messages.submit(who, draft, done, session)
         edge.throttle(session.connection)
+
+    def send_to(self, edge: "Edge", session: Session, who: Profile, command: SendTo) -> None:
+        conversation_id = self._conversations.known_target(who.id, command.user_id, command.group_id)
+        if conversation_id is None:
+            edge.in_background(session, who, command, self.find_and_send)
+        else:
+            self.send(edge, session, who, _addressed(command, conversation_id))
+
+    async def find_and_send(self, edge: "Edge", session: Session, who: Profile, command: SendTo) -> None:
+        conversation_id = await self._conversations.target(who, command.user_id, command.group_id)
+        self.send(edge, session, who, _addressed(command, conversation_id))
 
     def mark_up_to(self, edge: "Edge", session: Session, who: Profile, command: MarkUpTo) -> None:
         def done(outcome: Marked | DomainError) -> None:
@@ -262,6 +275,18 @@ class Commands:
         wire = session.wire
         assert wire is not None
         return [frame for event in (*events, *missed.events) if (frame := wire.encode(event)) is not None]
+
+
+def _addressed(command: SendTo, conversation_id: int) -> Send:
+    return Send(
+        conversation_id=conversation_id,
+        content=command.content,
+        client_msg_id=command.client_msg_id,
+        kind=command.kind,
+        latitude=command.latitude,
+        longitude=command.longitude,
+        address=command.address,
+    )
 
 
 def _done(session: Session, request_id: int | None) -> None:

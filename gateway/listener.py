@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from domain.accounts import Accounts, Identity
@@ -27,6 +27,8 @@ class Endpoint:
     default: Wire
     """For clients that name no subprotocol of ours."""
     token_required: bool
+    by_dialect: Mapping[str, Wire] = field(default_factory=dict)
+    """What a path of several dialects speaks: by `?dialect=`, else by the dialect that gave the token out."""
 
 
 class Reception(asyncio.Protocol):
@@ -107,18 +109,32 @@ class Reception(asyncio.Protocol):
         self._arrived()
         rest = reader.received[reader.consumed :]
         wire = endpoint.wires.get(accepted.subprotocol or "", endpoint.default)
-        token = head.query_parameters().get("token") or bearer_token(head)
+        query = head.query_parameters()
+        token = query.get("token") or bearer_token(head)
+        wanted = query.get("dialect") if endpoint.by_dialect else None
         if self._edge.is_draining or self._edge.is_full:
             self._refuse(503, "the server takes no more connections now", [("Retry-After", "5")])
+        elif wanted is not None and wanted not in endpoint.by_dialect:
+            self._refuse(400, f"dialect is one of {', '.join(endpoint.by_dialect)}")
         elif token:
             self._transport.pause_reading()
-            self._spawn(self._authenticate(token, user_id, accepted, wire, rest))
+            choice = endpoint.by_dialect if wanted is None else {}
+            wire = endpoint.by_dialect.get(wanted or "", wire)
+            self._spawn(self._authenticate(token, user_id, accepted, wire, choice, rest))
         elif endpoint.token_required:
             self._refuse(401, "a token is required", [("WWW-Authenticate", "Bearer")])
         else:
             self._switch(accepted, wire, None, rest)
 
-    async def _authenticate(self, token: str, user_id: str | None, accepted: Accepted, wire: Wire, rest: bytes) -> None:
+    async def _authenticate(
+        self,
+        token: str,
+        user_id: str | None,
+        accepted: Accepted,
+        wire: Wire,
+        by_dialect: Mapping[str, Wire],
+        rest: bytes,
+    ) -> None:
         try:
             identity = await self._accounts.authenticate(token)
         except Unauthenticated as error:
@@ -138,7 +154,7 @@ class Reception(asyncio.Protocol):
             elif self._edge.is_draining:
                 self._refuse(503, "the server takes no more connections now", [("Retry-After", "5")])
             elif not self._transport.is_closing():
-                self._switch(accepted, wire, identity, rest)
+                self._switch(accepted, by_dialect.get(identity.claims.dialect.value, wire), identity, rest)
                 self._transport.resume_reading()
 
     def _switch(self, accepted: Accepted, wire: Wire, identity: Identity | None, rest: bytes) -> None:

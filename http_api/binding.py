@@ -83,8 +83,12 @@ class QueryBinder:
         properties = model.model_json_schema()["properties"]
         self._lists = frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
 
-    def bind(self, query: MultiMapping[str], faults: list[Fault]) -> BaseModel | None:
-        values = {name: query.getall(name) if name in self._lists else query.getall(name)[-1] for name in set(query)}
+    def bind(self, query: MultiMapping[str], faults: list[Fault], body: bytes = b"") -> BaseModel | None:
+        """`body`, a JSON object, says what the query leaves out."""
+        values = _json_object(body, faults) if body else {}
+        if values is None:
+            return None
+        values |= {name: query.getall(name) if name in self._lists else query.getall(name)[-1] for name in set(query)}
         return validated(self._model, values, "query", faults)
 
 
@@ -93,6 +97,11 @@ def bind_json(model: type[BaseModel], payload: bytes, faults: list[Fault]) -> Ba
     if not payload:
         faults.append(Fault(("body",), "a JSON body is required", "missing"))
         return None
+    value = _json_object(payload, faults)
+    return None if value is None else validated(model, value, "body", faults)
+
+
+def _json_object(payload: bytes, faults: list[Fault]) -> dict[str, Any] | None:
     try:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError:
@@ -101,7 +110,7 @@ def bind_json(model: type[BaseModel], payload: bytes, faults: list[Fault]) -> Ba
     if not isinstance(value, dict):
         faults.append(Fault(("body",), "must be a JSON object", "dict_type"))
         return None
-    return validated(model, value, "body", faults)
+    return value
 
 
 def bind_form(model: type[BaseModel], content_type: str, payload: bytes, faults: list[Fault]) -> BaseModel | None:

@@ -54,7 +54,7 @@ def _operation(edge: Edge, route: Route, path: PathTemplate, references: Mapping
     }
     parameters = [_path_parameter(name, converter.schema) for name, converter in path.parameters.items()]
     if route.query is not None:
-        parameters += _query_parameters(route.query)
+        parameters += _query_parameters(route.query, optional=route.query_in_body)
     if parameters:
         operation["parameters"] = parameters
     model = route.body or route.form
@@ -77,9 +77,10 @@ def _path_parameter(name: str, schema: Mapping[str, Any]) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": dict(schema)}
 
 
-def _query_parameters(model: type[BaseModel]) -> list[Json]:
+def _query_parameters(model: type[BaseModel], *, optional: bool) -> list[Json]:
+    """`optional`: they may stand in the body instead."""
     schema = model.model_json_schema()
-    required = schema.get("required", ())
+    required = () if optional else schema.get("required", ())
     return [
         {"name": name, "in": "query", "required": name in required, "schema": each}
         for name, each in schema["properties"].items()

@@ -74,6 +74,8 @@ class Route:
     form: type[BaseModel] | None = None
     body_optional: bool = False
     query: type[BaseModel] | None = None
+    query_in_body: bool = False
+    """Whether what the query leaves out may stand in a JSON body instead."""
     status: int = 200
     overrides: Statuses = field(default_factory=dict)
     """Statuses of errors where this endpoint's document differs from the dialect's table."""
@@ -155,7 +157,10 @@ class Endpoint:
     async def _call(self, request: web.Request, identity: Identity | None) -> Call[Any, Any]:
         faults: list[Fault] = []
         parameters = self._path.bind(request.match_info, faults)
-        query = self._query.bind(request.query, faults) if self._query else None
+        query = None
+        if self._query:
+            rest = await self._read(request) if self._route.query_in_body else b""
+            query = self._query.bind(request.query, faults, rest)
         body = await self._body(request, faults)
         if faults:
             raise Invalid(faults)
@@ -167,17 +172,20 @@ class Endpoint:
         route = self._route
         if route.body is None and route.form is None:
             return None
-        try:
-            async with asyncio.timeout(self._gate.body_timeout_s):
-                payload = await request.read()
-        except TimeoutError as error:
-            raise web.HTTPRequestTimeout from error
+        payload = await self._read(request)
         if route.form is not None:
             return bind_form(route.form, request.content_type, payload, faults)
         assert route.body is not None
         if not payload and route.body_optional:
             return None
         return bind_json(route.body, payload, faults)
+
+    async def _read(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(self._gate.body_timeout_s):
+                return await request.read()
+        except TimeoutError as error:
+            raise web.HTTPRequestTimeout from error
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -59,6 +59,20 @@ class Send(Command, frozen=True, gc=False, tag="send"):
     id: RequestId = None
 
 
+class SendTo(Command, frozen=True, gc=False, tag="send_to"):
+    """A message to a user or to a group, for dialects whose clients do not know the ids of single conversations.
+    Exactly one of `user_id` and `group_id` is set."""
+
+    user_id: Id | None = None
+    group_id: Id | None = None
+    content: Content = ""
+    client_msg_id: ClientMsgId = None
+    kind: MessageKind = MessageKind.TEXT
+    latitude: Degrees | None = None
+    longitude: Degrees | None = None
+    address: ShortText | None = None
+
+
 class Edit(Command, frozen=True, gc=False, tag="edit"):
     message_id: Id
     content: Content

@@ -82,4 +82,11 @@ GivenPassword = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 """A password that is compared: whatever it is, it is only right or wrong."""
 IsoTime = Annotated[int, BeforeValidator(_iso_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 """ISO 8601 text on the wire, milliseconds since the Unix epoch in the model."""
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+$"),
+]
+"""Has a local part, an `@` and a dotted domain; only a message that arrives proves more."""
+Url = Annotated[str, StringConstraints(max_length=1024, pattern=r"^https?://[^\s\x00-\x1f/?#]+[^\s\x00-\x1f]*$")]
+"""Absolute, http or https."""
 ClientMsgId = Annotated[str, StringConstraints(min_length=1, max_length=64)]

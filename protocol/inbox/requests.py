@@ -4,13 +4,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from protocol.fields import GivenPassword, NotBlank, Password, RequestModel
-
-Email = Annotated[
-    str,
-    StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+$"),
-]
-"""Has a local part, an `@` and a dotted domain; only a message that arrives proves more."""
+from protocol.fields import Email, GivenPassword, NotBlank, Password, RequestModel
 
 
 class Register(RequestModel):

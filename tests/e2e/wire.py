@@ -85,6 +85,16 @@ async def im(server: ServerProcess, person: Person) -> AsyncIterator[Foreign]:
 
 
 @contextlib.asynccontextmanager
+async def social(server: ServerProcess, person: Person, query: str = "&dialect=social") -> AsyncIterator[Foreign]:
+    """Over `/ws`; its first answer is the pong of a ping."""
+    async with websockets.connect(f"{server.ws_url}/ws?token={person.token}{query}") as socket:
+        session = Foreign(socket.send, socket.recv)
+        await session.tell(type="ping")
+        await session.wait("pong")
+        yield session
+
+
+@contextlib.asynccontextmanager
 async def tcp(server: ServerProcess, person: Person) -> AsyncIterator[Foreign]:
     """Over raw TCP, greeted."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.tcp_port)

@@ -15,6 +15,8 @@ from http_api.im.edge import IM
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
 from http_api.server import build_app
+from http_api.social.edge import PREFIXES, SOCIAL
+from http_api.social.routes import social_groups
 from storage.inprocess.limits import InProcessRateLimiter
 from tests.world import PASSWORD, Rules
 
@@ -39,11 +41,20 @@ class World(Rules):
             clock=self.clock,
             version="1.0.0",
         )
-        self.groups = [*im, *inbox_groups(accounts=self.accounts, presence=self.presence)]
+        social = social_groups(
+            accounts=self.accounts,
+            contacts=self.contacts,
+            applications=self.applications,
+            conversations=self.conversations,
+            messages=self.messages,
+            presence=self.presence,
+            clock=self.clock,
+        )
+        self.groups = [*im, *inbox_groups(accounts=self.accounts, presence=self.presence), *social]
         return build_app(
             config=HttpConfig(),
             groups=self.groups,
-            edges={"/": IM},
+            edges={"/": IM} | dict.fromkeys(PREFIXES, SOCIAL),
             authenticate=self.accounts.authenticate,
             limiter=InProcessRateLimiter(),
             readiness=_ready,

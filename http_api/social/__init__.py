@@ -1,0 +1,1 @@
+"""The routes of social, at the root paths of its document."""
