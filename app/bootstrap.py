@@ -21,6 +21,7 @@ from domain.applications import Applications
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.errors import Unavailable
+from domain.message_timers import MessageTimers
 from domain.messages import Messages
 from domain.passwords import Passwords
 from domain.presence import Presence
@@ -49,6 +50,9 @@ from storage.inprocess.limits import InProcessRateLimiter
 from storage.inprocess.presence import InProcessPresenceDirectory
 
 log = structlog.get_logger("server")
+
+LOOK_FOR_DUE_EVERY_S: Final = 0.25
+"""For scheduled messages: it reads one entry of an index."""
 
 BACKLOG: Final = 4096
 """Connections that the kernel may queue while the loop is busy; a restart brings all clients back at once."""
@@ -122,6 +126,7 @@ class Server:
             clock=clock,
             limits=config.messages,
         )
+        timers = MessageTimers(store=stores.timers, messages=messages, rosters=rosters, profiles=profiles, clock=clock)
         presence = self._presence = Presence(
             directory=InProcessPresenceDirectory(),
             store=stores.conversations,
@@ -216,6 +221,7 @@ class Server:
         )
         if config.server.tcp_port >= 0:
             await self._listen(edge.tcp, config.server.tcp_port, "--tcp-port")
+        self._tasks.repeat(timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
         tune_interpreter()
         log.info("serving", url=f"http://{config.server.host}:{self.port}", tcp_port=self.tcp_port)
 

@@ -42,6 +42,8 @@ from domain.ports import (
 from domain.rosters import Roster, Rosters, Seat
 
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
+MAX_TTL_S: Final = 365 * 86_400
+MAX_SCHEDULED_MS: Final = 365 * 86_400_000
 FILE_KINDS: Final = frozenset({MessageKind.IMAGE, MessageKind.FILE, MessageKind.AUDIO, MessageKind.VIDEO})
 RECEIPTS_PUSHED_UP_TO_MEMBERS: Final = 100
 """In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members
@@ -114,9 +116,9 @@ class Messages:
 
         def committed(outcome: Appended | DomainError) -> None:
             done(outcome)
-            if isinstance(outcome, Appended) and not outcome.duplicate:
+            if isinstance(outcome, Appended) and not outcome.duplicate and not outcome.message.is_scheduled:
                 event = MessageSent(outcome.message, sender, recipient_id)
-                self._announce(draft.conversation_id, event, origin)
+                self.announce(draft.conversation_id, event, origin)
 
         self._log.append(draft, committed)
 
@@ -128,6 +130,12 @@ class Messages:
             raise InvalidValue("client_msg_id", f"1 to {MAX_CLIENT_MSG_ID_CHARS} characters, none of them NUL")
         if len(draft.content) > self._limits.max_content_chars:
             raise InvalidValue("content", f"at most {self._limits.max_content_chars} characters")
+        if not 0 <= draft.ttl_s <= MAX_TTL_S:
+            raise InvalidValue("ttl", f"0 to {MAX_TTL_S} seconds")
+        if draft.send_at_ms is not None:
+            wait_ms = draft.send_at_ms - self._clock.now_ms()
+            if not 0 < wait_ms <= MAX_SCHEDULED_MS:
+                raise InvalidValue("send_at", "in the future, and within a year")
         if draft.kind is MessageKind.TEXT:
             if not draft.content:
                 raise InvalidValue("content", "must not be empty")
@@ -141,7 +149,7 @@ class Messages:
         else:
             raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent")
 
-    def _announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
+    def announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
         """Publishes to the members as they are now; to nobody if the conversation is gone."""
 
         def publish(roster: Roster | DomainError) -> None:
@@ -170,7 +178,10 @@ class Messages:
     async def _seat_for(self, user_id: int, message: Message) -> tuple[Roster, Seat]:
         roster = await self._rosters.get(message.conversation_id)
         seat = roster.seat(user_id)
-        if message.seq <= seat.visible_after_seq:
+        if message.is_scheduled:
+            if message.sender_id != user_id:
+                raise MessageNotFound
+        elif message.seq <= seat.visible_after_seq:
             raise MessageNotFound
         return roster, seat
 
@@ -188,13 +199,15 @@ class Messages:
                 raise InvalidState("the message was recalled or deleted")
             if edit.message.kind is not MessageKind.TEXT:
                 raise InvalidState("only text messages can be edited")
+            if edit.message.is_scheduled:
+                return edit.set(None, content=content, updated_at_ms=self._clock.now_ms())
             message = edit.set(
                 lambda new: MessageEdited(new, editor),
                 content=content,
                 state=MessageState.EDITED,
                 updated_at_ms=self._clock.now_ms(),
             )
-        self._announce(message.conversation_id, MessageEdited(message, editor))
+        self.announce(message.conversation_id, MessageEdited(message, editor))
         return message
 
     async def recall(self, operator: Profile, message_id: int) -> Message:
@@ -251,8 +264,11 @@ class Messages:
             allowed(edit.message, seat.role, roster.is_group)
             if edit.message.is_gone:
                 return edit.message
-            message = edit.set(event, content="", attachment=None, is_pinned=False, state=state, updated_at_ms=now_ms)
-        self._announce(message.conversation_id, event(message))
+            gone = {"content": "", "attachment": None, "is_pinned": False, "state": state, "updated_at_ms": now_ms}
+            if edit.message.is_scheduled:
+                return edit.set(None, **gone)
+            message = edit.set(event, **gone)
+        self.announce(message.conversation_id, event(message))
         return message
 
     async def pin(self, operator: Profile, message_id: int, pinned: bool) -> Message:
@@ -264,12 +280,12 @@ class Messages:
 
         async with self._store.edit(message_id) as edit:
             await self._seat_for(operator.id, edit.message)
-            if edit.message.is_gone:
-                raise InvalidState("the message was recalled or deleted")
+            if edit.message.is_gone or edit.message.is_scheduled:
+                raise InvalidState("the message was recalled or deleted, or waits for its time")
             if edit.message.is_pinned == pinned:
                 return edit.message
             message = edit.set(event, is_pinned=pinned, updated_at_ms=now_ms)
-        self._announce(message.conversation_id, event(message))
+        self.announce(message.conversation_id, event(message))
         return message
 
     async def history(

@@ -18,6 +18,7 @@ from domain.model import (
     Member,
     MemberView,
     Message,
+    MessageKind,
     Profile,
     Receipt,
     Role,
@@ -99,7 +100,7 @@ class MessageEdit(Protocol):
 
     message: Message
 
-    def set(self, event: Callable[[Message], Event], /, **fields: Any) -> Message:
+    def set(self, event: Callable[[Message], Event] | None, /, **fields: Any) -> Message:
         """Replaces fields of the message; `event(new message)` is recorded for resuming clients in the same
         transaction."""
         ...
@@ -141,8 +142,29 @@ class MessageStore(Protocol):
         """Ascending messages with seq > after_seq, without the first `offset`."""
         ...
 
+    async def page(
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        after_seq: int,
+        before_seq: int | None = None,
+        offset: int,
+        limit: int,
+        text: str | None = None,
+        kind: MessageKind | None = None,
+    ) -> tuple[list[Message], int]:
+        """Messages with after_seq < seq < before_seq that hold the text (literally, without case) and are of the kind:
+        in ascending order the newest `limit` but for the newest `offset`, and how many there are in all."""
+        ...
+
+    async def scheduled(self, sender_id: int, conversation_id: int) -> list[Message]:
+        """The sender's messages that wait for their time, in the order in which they will be delivered."""
+        ...
+
     def edit(self, message_id: int) -> AbstractAsyncContextManager[MessageEdit]:
-        """Locks the message; commits when the block ends, rolls back when it raises. MessageNotFound."""
+        """Locks the message, which may be a scheduled one; commits when the block ends, rolls back when it raises.
+        MessageNotFound."""
         ...
 
     async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
@@ -152,6 +174,40 @@ class MessageStore(Protocol):
 
     async def receipts(self, message: Message) -> list[Receipt]:
         """Who has read this message and when, without its sender, oldest first."""
+        ...
+
+
+class DueMessages(Protocol):
+    """Messages whose time has come, locked until the surrounding block ends. What is neither delivered nor removed
+    stays due."""
+
+    scheduled: Sequence[Message]
+    expired: Sequence[Message]
+
+    async def deliver(
+        self, messages: Sequence[Message], now_ms: int, event: Callable[[Message], Event]
+    ) -> list[Message]:
+        """Numbers and stamps scheduled messages, in this order; `event(new message)` is recorded for resuming clients.
+        Those whose conversation was dissolved are removed instead."""
+        ...
+
+    async def remove(
+        self, messages: Sequence[Message], now_ms: int, event: Callable[[Message], Event] | None
+    ) -> list[Message]:
+        """Deletes messages for everyone; they keep their place. Answers those that were not gone before."""
+        ...
+
+
+class TimerStore(Protocol):
+    """Messages that something happens to later. Any process may work on them, and each of them is worked on once."""
+
+    async def next_due_ms(self) -> int | None:
+        """When the first of them is due."""
+        ...
+
+    def due(self, now_ms: int, limit: int) -> AbstractAsyncContextManager[DueMessages]:
+        """At most `limit` of those that are due and that no other process has locked, earliest first. Commits when the
+        block ends, rolls back when it raises."""
         ...
 
 

@@ -9,6 +9,7 @@ from domain.accounts import AccountLimits, Accounts, Revocations
 from domain.applications import Applications
 from domain.contacts import Contacts
 from domain.conversations import Conversations
+from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
 from domain.passwords import Passwords
 from domain.presence import Presence
@@ -99,6 +100,13 @@ class Rules:
             conversations=self.stores.conversations,
             profiles=self.profiles,
             bus=self.bus,
+            clock=self.clock,
+        )
+        self.timers = MessageTimers(
+            store=self.stores.timers,
+            messages=self.messages,
+            rosters=self.rosters,
+            profiles=self.profiles,
             clock=self.clock,
         )
         self.presence = Presence(

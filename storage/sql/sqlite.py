@@ -24,6 +24,7 @@ from storage.sql.marks import SqlMarkLog
 from storage.sql.messages import SqlMessageStore
 from storage.sql.sync import SqlSyncStore
 from storage.sql.tables import meta
+from storage.sql.timers import SqlTimerStore
 from storage.sql.users import SqlUserStore
 from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
 
@@ -74,6 +75,7 @@ class SqliteStores:
         self.contacts = SqlContactStore(database)
         self.applications = SqlApplicationStore(database)
         self.messages = SqlMessageStore(database)
+        self.timers = SqlTimerStore(database)
         self.sync = SqlSyncStore(database)
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
