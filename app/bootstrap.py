@@ -16,11 +16,13 @@ from app.errors import SetupError
 from app.metrics import registry_for
 from app.tasks import Tasks
 from app.version import VERSION
+from delivery.codes import LogCodeSender, WebhookCodeSender
 from domain.accounts import Accounts, Revocations
 from domain.applications import Applications
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.errors import Unavailable
+from domain.login_codes import LoginCodes
 from domain.message_timers import MessageTimers
 from domain.messages import Messages
 from domain.passwords import Passwords
@@ -34,11 +36,11 @@ from gateway.hub import Hub
 from gateway.listener import Endpoint, Reception
 from gateway.stats import GatewayStats
 from gateway.wire import over_tcp, over_websocket
-from http_api.im.edge import IM
+from http_api.edges import EDGES
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
+from http_api.messenger.routes import messenger_groups
 from http_api.server import build_app
-from http_api.social.edge import PREFIXES, SOCIAL
 from http_api.social.routes import social_groups
 from protocol.im.socket import ImSocket
 from protocol.native.binary_codec import NativeBinary
@@ -46,6 +48,7 @@ from protocol.native.json_codec import NativeJson
 from protocol.social.socket import SocialSocket
 from storage import open_sqlite
 from storage.inprocess.bus import InProcessBus
+from storage.inprocess.codes import InProcessShortCodes
 from storage.inprocess.limits import InProcessRateLimiter
 from storage.inprocess.presence import InProcessPresenceDirectory
 
@@ -114,6 +117,12 @@ class Server:
             bus=bus,
             clock=clock,
         )
+        sender = (
+            WebhookCodeSender(config.codes.webhook_url, config.codes.webhook_secret)
+            if config.codes.webhook_url
+            else LogCodeSender()
+        )
+        codes = LoginCodes(codes=InProcessShortCodes(), sender=sender, limiter=limiter, limits=config.codes)
         conversations = Conversations(
             store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
         )
@@ -197,8 +206,18 @@ class Server:
                     presence=presence,
                     clock=clock,
                 ),
+                *messenger_groups(
+                    accounts=accounts,
+                    codes=codes,
+                    profiles=profiles,
+                    contacts=contacts,
+                    conversations=conversations,
+                    messages=messages,
+                    presence=presence,
+                    clock=clock,
+                ),
             ],
-            edges={"/": IM} | dict.fromkeys(PREFIXES, SOCIAL),
+            edges=EDGES,
             authenticate=accounts.authenticate,
             limiter=limiter,
             readiness=self._unready,

@@ -2,6 +2,7 @@
 
     DomainError
     ├── InvalidValue            a field's value is refused (`field` names it)
+    │   └── UnknownUsers
     ├── InvalidState            the request makes no sense in the present state
     ├── Unauthenticated
     │   ├── BadCredentials      ─ UnknownAccount, WrongPassword, WrongCode
@@ -13,7 +14,7 @@
     │   ├── Muted
     │   ├── Blocked
     │   ├── NotFriends
-    │   └── RecallWindowOver
+    │   └── NotYourMessage      ─ RecallWindowOver
     ├── NotFound                ─ UserNotFound, ConversationNotFound, MemberNotFound, MessageNotFound, FileNotFound,
     │                             RecordNotFound
     ├── Conflict                ─ UsernameTaken, EmailTaken, PhoneTaken
@@ -46,6 +47,10 @@ class InvalidValue(DomainError):
     def __init__(self, field: str, text: str) -> None:
         super().__init__(f"{field}: {text}")
         self.field = field
+
+
+class UnknownUsers(InvalidValue):
+    """Some of several users that were named do not exist."""
 
 
 class InvalidState(DomainError):
@@ -116,7 +121,11 @@ class NotFriends(Forbidden):
     text = "private messages are for friends on this server"
 
 
-class RecallWindowOver(Forbidden):
+class NotYourMessage(Forbidden):
+    text = "this message is not yours to change"
+
+
+class RecallWindowOver(NotYourMessage):
     code = "recall_window_over"
     text = "the time to recall this message is over"
 

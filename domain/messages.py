@@ -8,11 +8,11 @@ import msgspec
 from domain.answer import answer
 from domain.errors import (
     DomainError,
-    Forbidden,
     InvalidState,
     InvalidValue,
     MessageNotFound,
     NotFriends,
+    NotYourMessage,
     RecallWindowOver,
     UnsupportedType,
 )
@@ -193,7 +193,7 @@ class Messages:
         async with self._store.edit(message_id) as edit:
             roster, _ = await self._seat_for(editor.id, edit.message)
             if edit.message.sender_id != editor.id:
-                raise Forbidden("only the sender may edit a message")
+                raise NotYourMessage("only the sender may edit a message")
             roster.speaking_seat(editor.id, self._clock.now_ms())
             if edit.message.is_gone:
                 raise InvalidState("the message was recalled or deleted")
@@ -219,7 +219,7 @@ class Messages:
             if is_group and role is not Role.MEMBER:
                 return
             if message.sender_id != operator.id:
-                raise Forbidden("only its sender, or the owner or an admin of the group, may recall a message")
+                raise NotYourMessage("only its sender, or the owner or an admin of the group, may recall a message")
             if now_ms - message.created_at_ms > self._limits.recall_window_s * 1000:
                 raise RecallWindowOver
 
@@ -239,7 +239,7 @@ class Messages:
 
         def allowed(message: Message, role: Role, is_group: bool) -> None:
             if message.sender_id != operator.id and not (is_group and role is not Role.MEMBER):
-                raise Forbidden("only its sender, or the owner or an admin of the group, may delete a message")
+                raise NotYourMessage("only its sender, or the owner or an admin of the group, may delete a message")
 
         return await self._remove(
             operator,
@@ -330,6 +330,61 @@ class Messages:
     async def receipts(self, user_id: int, message_id: int) -> list[Receipt]:
         """MessageNotFound, NotAMember."""
         return await self._store.receipts(await self.visible(user_id, message_id))
+
+    async def forwarded(self, sender: Profile, draft: Draft) -> Draft:
+        """A draft that forwards a message the sender may read, with what that message says; the origin of a message
+        that was forwarded before stays. MessageNotFound, NotAMember, InvalidState."""
+        assert draft.forward_from_id is not None
+        original = await self.visible(sender.id, draft.forward_from_id)
+        if original.is_gone or original.kind is MessageKind.SYSTEM:
+            raise InvalidState("this message cannot be forwarded")
+        return msgspec.structs.replace(
+            draft,
+            kind=original.kind,
+            content=original.content,
+            attachment=original.attachment,
+            forward_from_id=original.forward_from_id or original.id,
+        )
+
+    async def page(
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        limit: int,
+        offset: int = 0,
+        before_seq: int | None = None,
+        after_seq: int = 0,
+        text: str | None = None,
+        kind: MessageKind | None = None,
+    ) -> tuple[list[Message], int]:
+        """In ascending order the newest but for `offset`, and how many there are in all. Of the reader's own messages
+        also those that wait for their time, as the newest. ConversationNotFound, NotAMember."""
+        seat = (await self._rosters.get(conversation_id)).seat(user_id)
+        waiting: list[Message] = []
+        if before_seq is None:
+            waiting = [
+                message
+                for message in await self._store.scheduled(user_id, conversation_id)
+                if (kind is None or message.kind is kind) and (text is None or text.lower() in message.content.lower())
+            ]
+        shown = waiting[max(0, len(waiting) - offset - limit) : max(0, len(waiting) - offset)]
+        found, total = await self._store.page(
+            user_id,
+            conversation_id,
+            after_seq=max(after_seq, seat.visible_after_seq),
+            before_seq=before_seq,
+            offset=max(0, offset - len(waiting)),
+            limit=limit - len(shown),
+            text=text,
+            kind=kind,
+        )
+        return found + shown, total + len(waiting)
+
+    async def read(self, user_id: int, message_id: int) -> Marked:
+        """Reads a message, and for the count all before it. MessageNotFound, NotAMember."""
+        message = await self.visible(user_id, message_id)
+        return await self.mark_messages(user_id, message.conversation_id, (message.id,))
 
     async def recipient_of(self, message: Message) -> int | None:
         """The other user, if it is a message of a single conversation. ConversationNotFound."""

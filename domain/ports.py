@@ -276,6 +276,11 @@ class RosterData(msgspec.Struct, frozen=True):
     are_friends: bool = False
 
 
+class ReadCursor(msgspec.Struct, frozen=True, gc=False):
+    user_id: int
+    read_seq: int
+
+
 class ConversationStore(Protocol):
     async def create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
         """The single conversation of two users, and whether this call made it. Two concurrent calls get the same
@@ -319,6 +324,10 @@ class ConversationStore(Protocol):
 
     async def single_of(self, one_id: int, other_id: int) -> int | None:
         """The id of the single conversation of two users, if there is one."""
+        ...
+
+    async def furthest_readers(self, conversation_id: int) -> list[ReadCursor]:
+        """The two members who have read furthest."""
         ...
 
     async def members(self, conversation_id: int) -> list[MemberView]:
@@ -563,6 +572,27 @@ class RateLimiter(Protocol):
 
     async def refund(self, key: str, limit: int, window_s: float) -> None:
         """Takes back one hit that turned out not to count."""
+        ...
+
+
+class ShortCodes(Protocol):
+    """Codes that are valid for minutes and work once, such as those that are sent to a phone."""
+
+    async def put(self, key: str, value: str, ttl_s: float) -> None:
+        """Replaces an earlier code of the key, and forgets the tries that it had."""
+        ...
+
+    async def take(self, key: str, value: str, max_tries: int) -> bool:
+        """True for the right value, once: of two concurrent calls one succeeds, and then the code is gone. It is gone
+        as well after `max_tries` wrong ones, whoever tried."""
+        ...
+
+
+class CodeSender(Protocol):
+    """Brings a login code to a phone."""
+
+    async def send(self, phone: str, code: str, valid_s: int) -> None:
+        """Unavailable if it cannot be sent now."""
         ...
 
 

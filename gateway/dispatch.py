@@ -1,6 +1,7 @@
 """What is done for each command: translate, call one use case, answer."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from domain.conversations import Conversations
@@ -24,6 +25,7 @@ from protocol.commands import (
     Open,
     Pin,
     Ping,
+    ReadMessage,
     Recall,
     Send,
     SendTo,
@@ -92,6 +94,7 @@ class Commands:
             Delete: self.delete,
             Pin: self.pin,
             MarkMessages: self.mark_messages,
+            ReadMessage: self.read_message,
             UpdateLocation: self.locate,
             History: self.history,
             ListConversations: self.list_conversations,
@@ -110,10 +113,21 @@ class Commands:
             content=command.content,
             client_msg_id=command.client_msg_id,
             reply_to_id=command.reply_to_id,
+            forward_from_id=command.forward_from_id,
             attachment=attachment,
             is_silent=command.is_silent,
+            ttl_s=command.ttl_s,
+            send_at_ms=command.send_at_ms,
         )
+        if command.forward_from_id is None:
+            self._submit(edge, session, who, command, draft)
+        else:
+            edge.in_background(session, who, command, partial(self._forward, draft))
 
+    async def _forward(self, draft: Draft, edge: "Edge", session: Session, who: Profile, command: Send) -> None:
+        self._submit(edge, session, who, command, await self._messages.forwarded(who, draft))
+
+    def _submit(self, edge: "Edge", session: Session, who: Profile, command: Send, draft: Draft) -> None:
         def done(outcome: Appended | DomainError) -> None:
             if isinstance(outcome, Appended):
                 message = outcome.message
@@ -205,6 +219,9 @@ class Commands:
     async def mark_messages(self, edge: "Edge", session: Session, who: Profile, command: MarkMessages) -> None:
         await self._messages.mark_messages(who.id, command.conversation_id, command.message_ids)
         _done(session, command.id)
+
+    async def read_message(self, edge: "Edge", session: Session, who: Profile, command: ReadMessage) -> None:
+        await self._messages.read(who.id, command.message_id)
 
     async def locate(self, edge: "Edge", session: Session, who: Profile, command: UpdateLocation) -> None:
         await self._presence.locate(who.id, command.latitude, command.longitude, command.accuracy)

@@ -47,6 +47,8 @@ class Ping(Command, frozen=True, gc=False, tag="ping"):
 
 
 class Send(Command, frozen=True, gc=False, tag="send"):
+    """With `forward_from_id` it says what that message says."""
+
     conversation_id: Id
     content: Content = ""
     client_msg_id: ClientMsgId = None
@@ -56,6 +58,9 @@ class Send(Command, frozen=True, gc=False, tag="send"):
     latitude: Degrees | None = None
     longitude: Degrees | None = None
     address: ShortText | None = None
+    forward_from_id: Id | None = None
+    ttl_s: Seq = 0
+    send_at_ms: Seq | None = None
     id: RequestId = None
 
 
@@ -112,6 +117,12 @@ class MarkMessages(Command, frozen=True, gc=False, tag="mark_messages"):
     conversation_id: Id
     message_ids: Annotated[list[Id], msgspec.Meta(max_length=1000)]
     id: RequestId = None
+
+
+class ReadMessage(Command, frozen=True, gc=False, tag="read_message"):
+    """`MarkMessages` for dialects that name a message without its conversation."""
+
+    message_id: Id
 
 
 class SetTyping(Command, frozen=True, gc=False, tag="typing"):
