@@ -19,6 +19,7 @@ from app.version import VERSION
 from delivery.codes import LogCodeSender, WebhookCodeSender
 from domain.accounts import Accounts, Revocations
 from domain.applications import Applications
+from domain.calls import Calls
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.errors import Unavailable
@@ -43,6 +44,7 @@ from http_api.messenger.routes import messenger_groups
 from http_api.server import build_app
 from http_api.social.routes import social_groups
 from protocol.im.socket import ImSocket
+from protocol.messenger.socket import MessengerSocket
 from protocol.native.binary_codec import NativeBinary
 from protocol.native.json_codec import NativeJson
 from protocol.social.socket import SocialSocket
@@ -56,6 +58,8 @@ log = structlog.get_logger("server")
 
 LOOK_FOR_DUE_EVERY_S: Final = 0.25
 """For scheduled messages: it reads one entry of an index."""
+
+SWEEP_CALLS_EVERY_S: Final = 1.0
 
 BACKLOG: Final = 4096
 """Connections that the kernel may queue while the loop is busy; a restart brings all clients back at once."""
@@ -145,6 +149,19 @@ class Server:
             scheduler=loop,
             spawn=self._tasks.spawn,
         )
+        calls = Calls(
+            store=stores.calls,
+            profiles=profiles,
+            rosters=rosters,
+            conversations=conversations,
+            messages=messages,
+            presence=presence,
+            bus=bus,
+            clock=clock,
+            spawn=self._tasks.spawn,
+            limits=config.calls,
+        )
+        bus.subscribe(calls.on_event)
         json, binary = NativeJson(), NativeBinary()
         edge = self._edge = Edge(
             loop=loop,
@@ -158,6 +175,7 @@ class Server:
                 presence=presence,
                 profiles=profiles,
                 sync=stores.sync,
+                calls=calls,
                 clock=clock,
             ),
             log_port=stores.log,
@@ -172,6 +190,7 @@ class Server:
         native_json = over_websocket(json, presence_on_request=True)
         native_binary = over_websocket(binary, presence_on_request=True)
         im, social = over_websocket(ImSocket()), over_websocket(SocialSocket())
+        messenger = over_websocket(MessengerSocket())
         endpoints = [
             Endpoint(
                 pattern=re.compile("/gateway"),
@@ -181,7 +200,13 @@ class Server:
             ),
             Endpoint(re.compile("/ws/(?P<user_id>[0-9]+)"), {}, im, token_required=True),
             Endpoint(re.compile("/api/v1/realtime/ws"), {}, im, token_required=True),
-            Endpoint(re.compile("/ws"), {}, social, token_required=True, by_dialect={"social": social}),
+            Endpoint(
+                pattern=re.compile("/ws"),
+                wires={},
+                default=messenger,
+                token_required=True,
+                by_dialect={"social": social, "messenger": messenger},
+            ),
         ]
         app = build_app(
             config=config.http,
@@ -241,6 +266,7 @@ class Server:
         if config.server.tcp_port >= 0:
             await self._listen(edge.tcp, config.server.tcp_port, "--tcp-port")
         self._tasks.repeat(timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
+        self._tasks.repeat(calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
         tune_interpreter()
         log.info("serving", url=f"http://{config.server.host}:{self.port}", tcp_port=self.tcp_port)
 

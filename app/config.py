@@ -19,6 +19,7 @@ import msgspec
 
 from app.errors import SetupError
 from domain.accounts import AccountLimits
+from domain.calls import CallLimits
 from domain.login_codes import CodeLimits
 from domain.messages import MessageLimits
 from domain.tokens import TokenLimits
@@ -71,6 +72,7 @@ class Config(msgspec.Struct, frozen=True):
     messages: MessageLimits = MessageLimits()
     passwords: PasswordConfig = PasswordConfig()
     codes: CodeConfig = CodeConfig()
+    calls: CallLimits = CallLimits()
     log: LogConfig = LogConfig()
 
 

@@ -16,7 +16,7 @@
     │   ├── NotFriends
     │   └── NotYourMessage      ─ RecallWindowOver
     ├── NotFound                ─ UserNotFound, ConversationNotFound, MemberNotFound, MessageNotFound, FileNotFound,
-    │                             RecordNotFound
+    │                             CallNotFound, RecordNotFound
     ├── Conflict                ─ UsernameTaken, EmailTaken, PhoneTaken
     ├── TooLarge
     ├── UnsupportedType
@@ -51,6 +51,8 @@ class InvalidValue(DomainError):
 
 class UnknownUsers(InvalidValue):
     """Some of several users that were named do not exist."""
+
+    code = "unknown_users"
 
 
 class InvalidState(DomainError):
@@ -122,6 +124,7 @@ class NotFriends(Forbidden):
 
 
 class NotYourMessage(Forbidden):
+    code = "not_your_message"
     text = "this message is not yours to change"
 
 
@@ -138,6 +141,11 @@ class NotFound(DomainError):
 class UserNotFound(NotFound):
     code = "user_not_found"
     text = "no such user"
+
+
+class CallNotFound(NotFound):
+    code = "call_not_found"
+    text = "no such call, or it is over"
 
 
 class ConversationNotFound(NotFound):

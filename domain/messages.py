@@ -102,9 +102,7 @@ class Messages:
         try:
             if isinstance(roster, DomainError):
                 raise roster
-            seat = roster.speaking_seat(sender.id, self._clock.now_ms())
-            if self._limits.require_friendship and not roster.are_friends and not roster.is_group:
-                raise NotFriends
+            seat = self.check_may_write(roster, sender.id)
             self._check(draft)
         except DomainError as error:
             done(error)
@@ -121,6 +119,21 @@ class Messages:
                 self.announce(draft.conversation_id, event, origin)
 
         self._log.append(draft, committed)
+
+    def check_may_write(self, roster: Roster, user_id: int) -> Seat:
+        """NotAMember, Muted, Blocked, NotFriends."""
+        seat = roster.speaking_seat(user_id, self._clock.now_ms())
+        if self._limits.require_friendship and not roster.are_friends and not roster.is_group:
+            raise NotFriends
+        return seat
+
+    async def tell(self, about: Profile, draft: Draft) -> None:
+        """Appends what the system has to say of somebody; it is nobody's to refuse. Telling it again stores nothing
+        new. ConversationNotFound, Unavailable."""
+        appended: Appended = await answer(lambda done: self._log.append(draft, done))
+        if not appended.duplicate:
+            roster = await self._rosters.get(draft.conversation_id)
+            self.announce(draft.conversation_id, MessageSent(appended.message, about, roster.other(about.id)))
 
     def _check(self, draft: Draft) -> None:
         """InvalidValue, UnsupportedType."""

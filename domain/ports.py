@@ -25,6 +25,8 @@ from domain.model import (
     User,
 )
 from domain.records import (
+    Call,
+    CallEnd,
     Contact,
     ContactView,
     FriendRequest,
@@ -341,6 +343,29 @@ class ConversationStore(Protocol):
 
     async def watchers(self, user_ids: Collection[int]) -> dict[int, set[int]]:
         """For each user those who hear of their presence: friends, contacts, and partners of single conversations."""
+        ...
+
+
+class CallStore(Protocol):
+    """Calls, under way and past. Every change is atomic, so that of two processes one makes it."""
+
+    async def start(self, call: Call, ringing_since_ms: int) -> bool:
+        """Stores a call, unless one of its parties is in another that has been answered, or that has been ringing since
+        `ringing_since_ms` or later: then False. InvalidValue: the id was used before."""
+        ...
+
+    async def get(self, call_id: str) -> Call | None: ...
+
+    async def answer(self, call_id: str, now_ms: int) -> Call | None:
+        """The answered call; None if it had been answered, or was over."""
+        ...
+
+    async def end(self, call_id: str, reason: CallEnd, now_ms: int) -> Call | None:
+        """The ended call; None if it was over."""
+        ...
+
+    async def under_way(self) -> list[Call]:
+        """All that are not over."""
         ...
 
 

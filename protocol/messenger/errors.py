@@ -71,8 +71,16 @@ MESSAGES: Final[Mapping[int, str]] = {
 }
 
 
+_BY_NAME: Final = {kind.code: outcome.code for kind, outcome in OUTCOMES.items()}
+
+
 def outcome_of(error: errors.DomainError) -> Outcome:
     return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+
+
+def code_named(name: str) -> int:
+    """The business code of the refusal that has this name; 422 for a frame that could not be read."""
+    return _BY_NAME.get(name, 422)
 
 
 def message(code: int) -> str:

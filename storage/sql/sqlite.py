@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
 from storage.sql.applications import SqlApplicationStore
+from storage.sql.calls import SqlCallStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
@@ -74,6 +75,7 @@ class SqliteStores:
         self.conversations = SqlConversationStore(database)
         self.contacts = SqlContactStore(database)
         self.applications = SqlApplicationStore(database)
+        self.calls = SqlCallStore(database)
         self.messages = SqlMessageStore(database)
         self.timers = SqlTimerStore(database)
         self.sync = SqlSyncStore(database)
