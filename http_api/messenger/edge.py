@@ -32,7 +32,7 @@ class MessengerEdge:
         }
 
     def failure(self, error: DomainError, overrides: Statuses) -> tuple[int, Any]:
-        outcome = outcome_of(error)
+        outcome = outcome_of(type(error))
         return outcome.status, _failure(outcome.code, str(error))
 
     def invalid(self, faults: Sequence[Fault]) -> tuple[int, Any]:

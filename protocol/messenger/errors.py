@@ -71,11 +71,20 @@ MESSAGES: Final[Mapping[int, str]] = {
 }
 
 
-_BY_NAME: Final = {kind.code: outcome.code for kind, outcome in OUTCOMES.items()}
+def outcome_of(kind: type[errors.DomainError]) -> Outcome:
+    return next(OUTCOMES[each] for each in kind.__mro__ if each in OUTCOMES)
 
 
-def outcome_of(error: errors.DomainError) -> Outcome:
-    return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+def _named(kind: type[errors.DomainError]) -> dict[str, int]:
+    """The business codes of a class and of those below it, by the name of the refusal; a class that shares its
+    ancestor's name yields to it."""
+    codes: dict[str, int] = {}
+    for each in kind.__subclasses__():
+        codes |= _named(each)
+    return codes | {kind.code: outcome_of(kind).code}
+
+
+_BY_NAME: Final = _named(errors.DomainError)
 
 
 def code_named(name: str) -> int:
