@@ -13,6 +13,7 @@ from app.clock import SystemClock
 from app.config import Config
 from app.data_dir import DataDir
 from app.errors import SetupError
+from app.file_service import FileService
 from app.metrics import registry_for
 from app.tasks import Tasks
 from app.version import VERSION
@@ -140,6 +141,7 @@ class Server:
             limits=config.messages,
         )
         timers = MessageTimers(store=stores.timers, messages=messages, rosters=rosters, profiles=profiles, clock=clock)
+        self._file_service = FileService(config, self._data_dir, stores.files, clock)
         presence = self._presence = Presence(
             directory=InProcessPresenceDirectory(),
             store=stores.conversations,
@@ -216,6 +218,7 @@ class Server:
                     profiles=profiles,
                     conversations=conversations,
                     messages=messages,
+                    files=self._file_service.files,
                     presence=presence,
                     connection_count=lambda: stats.connections,
                     clock=clock,
@@ -254,6 +257,7 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await accounts.start()
         await bus.start()
+        await self._file_service.start()
         if config.server.admin_password:
             await accounts.ensure_admin(config.server.admin_password)
         await edge.start()
@@ -311,6 +315,7 @@ class Server:
         await self._runner.cleanup()
         await self._tasks.close(self.config.gateway.close_timeout_s)
         await self._presence.close()
+        await self._file_service.close()
         await self._stores.close()
         self._edge.close()
         self._passwords.close()

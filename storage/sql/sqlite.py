@@ -19,6 +19,7 @@ from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
+from storage.sql.files import SqlFileStore
 from storage.sql.gate import WriteGate
 from storage.sql.logins import SqlLoginStore
 from storage.sql.marks import SqlMarkLog
@@ -78,6 +79,7 @@ class SqliteStores:
         self.calls = SqlCallStore(database)
         self.messages = SqlMessageStore(database)
         self.timers = SqlTimerStore(database)
+        self.files = SqlFileStore(database)
         self.sync = SqlSyncStore(database)
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from domain.accounts import AccountLimits
+from domain.files import FileLimits
 from domain.login_codes import CodeLimits, LoginCodes
 from http_api.config import HttpConfig
 from http_api.edges import EDGES
@@ -38,8 +39,10 @@ class World(Rules):
 
     client: TestClient[web.Request, web.Application]
 
-    def __init__(self, database: Path, *, limits: AccountLimits | None = None) -> None:
-        super().__init__(database, limits=limits)
+    def __init__(
+        self, database: Path, *, limits: AccountLimits | None = None, file_limits: FileLimits | None = None
+    ) -> None:
+        super().__init__(database, limits=limits, file_limits=file_limits)
         self._people = 0
         self.code_sender = RecordingCodeSender()
 
@@ -49,6 +52,7 @@ class World(Rules):
             profiles=self.profiles,
             conversations=self.conversations,
             messages=self.messages,
+            files=self.files,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             clock=self.clock,
@@ -121,6 +125,7 @@ class Person:
 
     async def request(self, method: str, path: str | URL, **options: Any) -> ClientResponse:
         headers = {"Authorization": f"Bearer {self.token}"}
+        headers |= options.pop("headers", {})
         return await self.client.request(method, path, headers=headers, **options)
 
     async def status(self, method: str, path: str | URL, json: Any = None, **options: Any) -> int:
@@ -130,7 +135,7 @@ class Person:
         response = await self.request(method, path, json=json, **options)
         text = await response.text()
         assert response.status == expect, f"{method} {path}: {response.status} {text}"
-        return await response.json() if text else None
+        return await response.json() if response.content_type == "application/json" else None
 
     async def group(self, *members: "Person", **fields: Any) -> int:
         body = {"name": "测试群组", "member_ids": [member.id for member in members]} | fields
@@ -142,3 +147,12 @@ class Person:
     async def say(self, conversation_id: int, content: str = "Hello, world!", **fields: Any) -> int:
         body = {"conversation_id": conversation_id, "content": content} | fields
         return int((await self.ask("POST", "/api/v1/messages/text", body))["id"])
+
+    async def upload(self, data: bytes = b"hello", name: str = "a.txt", expect: int = 200, **fields: str) -> Any:
+        form = FormData(fields, quote_fields=False)
+        form.add_field("file", data, filename=name, content_type="application/octet-stream")
+        return await self.ask("POST", "/api/v1/files/upload", data=form, expect=expect)
+
+    async def send_file(self, conversation_id: int, file: Any, expect: int = 200, **fields: Any) -> Any:
+        body = {"conversation_id": conversation_id, "file_id": file["file_id"], "file_name": "x", "file_size": 1}
+        return await self.ask("POST", "/api/v1/messages/file", body | fields, expect=expect)

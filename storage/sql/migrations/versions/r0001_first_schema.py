@@ -140,13 +140,12 @@ def upgrade() -> None:
     op.create_table(
         "file_shares",
         sa.Column("file_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("conversation_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("file_id", "conversation_id", name=op.f("pk_file_shares")),
+        sa.Column("message_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("file_id", "message_id", name=op.f("pk_file_shares")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
     )
-    op.create_index(op.f("ix_file_shares_conversation_id"), "file_shares", ["conversation_id"], unique=False)
     op.create_table(
         "files",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -156,9 +155,10 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("mime", sa.String(length=127), nullable=False),
         sa.Column("path", sa.String(length=1024), nullable=False),
-        sa.Column("blob", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("etag", sa.String(length=32), nullable=False),
-        sa.Column("thumbnail_blob", sa.String(length=64), nullable=True),
+        sa.Column("blob", sa.String(length=80), nullable=False),
+        sa.Column("thumbnail_blob", sa.String(length=80), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("is_public", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("download_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -172,6 +172,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_files_blob"), "files", ["blob"], unique=False)
     op.create_index(op.f("ix_files_expires_at_ms"), "files", ["expires_at_ms"], unique=False)
+    op.create_index(op.f("ix_files_sha256"), "files", ["sha256"], unique=False)
+    op.create_index(op.f("ix_files_thumbnail_blob"), "files", ["thumbnail_blob"], unique=False)
     op.create_index(op.f("ix_files_uploader_id"), "files", ["uploader_id"], unique=False)
     op.create_table(
         "friend_requests",
@@ -559,10 +561,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_friend_requests_from_user_id_to_user_id"), table_name="friend_requests")
     op.drop_table("friend_requests")
     op.drop_index(op.f("ix_files_uploader_id"), table_name="files")
+    op.drop_index(op.f("ix_files_thumbnail_blob"), table_name="files")
+    op.drop_index(op.f("ix_files_sha256"), table_name="files")
     op.drop_index(op.f("ix_files_expires_at_ms"), table_name="files")
     op.drop_index(op.f("ix_files_blob"), table_name="files")
     op.drop_table("files")
-    op.drop_index(op.f("ix_file_shares_conversation_id"), table_name="file_shares")
     op.drop_table("file_shares")
     op.drop_table("conversations")
     op.drop_index(op.f("ix_contacts_contact_id"), table_name="contacts")
