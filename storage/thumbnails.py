@@ -43,8 +43,8 @@ class PillowThumbnails:
 
     def _shrunk(self, image: Image.Image) -> bytes | None:
         try:
-            # A JPEG is decoded at an eighth of its size: a camera's picture in a few MB.
-            image.draft("RGB", (MAX_SIDE * 2, MAX_SIDE * 2))
+            # A JPEG is decoded at down to an eighth of its size: a camera's picture in a few MB.
+            image.draft("RGB", (MAX_SIDE, MAX_SIDE))
             if image.width * image.height > self._max_thumbnail_pixels:
                 return None
             upright = ImageOps.exif_transpose(image)

@@ -79,7 +79,6 @@ async def test_fifty_mebibytes_in_constant_memory(server: ServerProcess) -> None
                 digest.update(chunk)
     assert digest.hexdigest() == file["etag"]
     downloaded = rss_bytes(server, "VmHWM")
-    print(f"upload adds {(uploaded - before) / MIB:.1f} MiB, download up to {(downloaded - before) / MIB:.1f} MiB")
     assert uploaded - before <= 20 * MIB
     assert downloaded - before <= 20 * MIB
 
