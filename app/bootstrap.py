@@ -70,6 +70,9 @@ RESERVED_FDS: Final = 64
 
 MIN_FDS: Final = 256
 
+HTTP_DRAIN_S: Final = 10.0
+"""For requests under way when the server stops; longer uploads and downloads are broken off."""
+
 
 class Server:
     """One process of the service: construct, `start`, `stop`."""
@@ -254,7 +257,7 @@ class Server:
         )
         self._bus = bus
         self._sync = stores.sync
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_DRAIN_S)
         await accounts.start()
         await bus.start()
         await self._file_service.start()

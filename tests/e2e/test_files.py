@@ -15,6 +15,7 @@ from client.session import Client
 from domain.model import MessageKind
 from protocol.native.packets import FileAttachment, MessagePacket
 from tests.e2e.server import Person, ServerProcess
+from tests.storage.blobs.s3_server import S3Server
 
 MIB = 1024 * 1024
 UPLOAD = "/api/v1/files/upload"
@@ -119,14 +120,69 @@ async def answer_to_head(server: ServerProcess, token: str, length: int) -> byte
     return line
 
 
+async def answer_to_trickle(server: ServerProcess, token: str) -> bytes:
+    """The first line for an upload that comes byte by byte."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(
+        f"POST {UPLOAD} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: 9999\r\n\r\n--cut\r\n".encode()
+    )
+    line = asyncio.create_task(reader.readline())
+    async with asyncio.timeout(10):
+        while not line.done():
+            writer.write(b"C")
+            await asyncio.wait([line], timeout=0.05)
+    writer.close()
+    return line.result()
+
+
+@pytest.mark.slow
+async def test_a_stop_does_not_wait_for_an_upload_for_ever(server: ServerProcess) -> None:
+    alice = await Person.register(server, "alice")
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(
+        f"POST {UPLOAD} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {alice.token}\r\n"
+        "Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: 10000000\r\n\r\n"
+        '--cut\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'.encode()
+        + b"x" * MIB
+    )
+    await until(lambda: blobs(server))
+    assert await server.stop() == 0
+    assert not blobs(server)
+    writer.close()
+    await server.start()
+
+
+@pytest.mark.slow
+async def test_files_in_an_object_store(tmp_path: Path) -> None:
+    with S3Server() as store:
+        store.make_bucket("files")
+        settings = {"store": "s3", "endpoint": store.url, "bucket": "files", "access_key": "k", "secret_key": "s"}
+        async with ServerProcess(tmp_path / "data", **{f"blobs_{key}": value for key, value in settings.items()}) as s:
+            alice = await Person.register(s, "alice")
+            form = aiohttp.FormData()
+            form.add_field("file", b"far away", filename="a.txt")
+            file = await alice.request("POST", UPLOAD, data=form)
+            async with aiohttp.ClientSession(s.url, headers={"Authorization": f"Bearer {alice.token}"}) as http:
+                async with http.get(
+                    f"/api/v1/files/download/{file['file_id']}", headers={"Range": "bytes=4-"}
+                ) as response:
+                    assert (response.status, await response.read()) == (206, b"away")
+            assert list((tmp_path / "data" / "spool").iterdir()) == []
+            await alice.request("DELETE", f"/api/v1/files/{file['file_id']}", status=204)
+
+
 async def test_what_will_be_refused_is_not_even_sent(tmp_path: Path) -> None:
-    async with ServerProcess(tmp_path / "data", files_quota_bytes=100_000) as server:
+    settings = {"files_quota_bytes": 100_000, "http_body_timeout_s": 0.5}
+    async with ServerProcess(tmp_path / "data", **settings) as server:
         alice = await Person.register(server, "alice")
         ok = b"HTTP/1.1 100 Continue\r\nHTTP/1.1 200 OK\r\n"
         assert await answer_to_head(server, alice.token, 200) == ok
         assert await answer_to_head(server, "forged", 200) == b"HTTP/1.1 401 Unauthorized\r\n"
         assert await answer_to_head(server, alice.token, 51 * MIB) == b"HTTP/1.1 400 Bad Request\r\n"
         assert await answer_to_head(server, alice.token, 200_000) == b"HTTP/1.1 400 Bad Request\r\n"
+        assert await answer_to_trickle(server, alice.token) == b"HTTP/1.1 408 Request Timeout\r\n"
+        assert not blobs(server)[1:], "nothing but the one file"
 
 
 async def test_a_file_reaches_every_dialect(server: ServerProcess, tmp_path: Path) -> None:

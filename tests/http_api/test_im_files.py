@@ -476,3 +476,19 @@ async def test_a_dissolved_group_shares_nothing(world: World) -> None:
     owner, group, url, _ = await shared(world, bob)
     await owner.ask("DELETE", f"/api/v1/conversations/{group}", expect=204)
     assert [await who.status("GET", url) for who in (owner, bob)] == [200, 403]
+
+
+async def test_downloads_have_the_headers_of_every_response(serve: Serve, database: Path) -> None:
+    world = World(database)
+    await world.start()
+    world.client = await serve(world.app(cors_origins=("https://chat.example",)))
+    alice = await world.person()
+    file = await alice.upload(TEXT)
+    headers = {"Origin": "https://chat.example", "X-Request-ID": "r-1"}
+    response = await alice.request("GET", f"{FILES}/download/{file['file_id']}", headers=headers)
+    assert response.headers["Access-Control-Allow-Origin"] == "https://chat.example"
+    assert "Content-Disposition" in response.headers["Access-Control-Expose-Headers"]
+    assert response.headers["X-Request-ID"] == "r-1"
+    assert "Server" not in response.headers
+    await world.client.close()
+    await world.close()

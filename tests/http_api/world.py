@@ -46,7 +46,7 @@ class World(Rules):
         self._people = 0
         self.code_sender = RecordingCodeSender()
 
-    def app(self) -> web.Application:
+    def app(self, **config: Any) -> web.Application:
         im = im_groups(
             accounts=self.accounts,
             profiles=self.profiles,
@@ -85,7 +85,7 @@ class World(Rules):
         inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
         self.groups = [*im, *inbox, *social, *messenger]
         return build_app(
-            config=HttpConfig(),
+            config=HttpConfig(**config),
             groups=self.groups,
             edges=EDGES,
             authenticate=self.accounts.authenticate,
