@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -26,6 +27,7 @@ from domain.records import StoredFile
 from storage.sql.database import Database
 from storage.sql.dialects import Query, given, one_of
 from storage.sql.errors import UniqueViolation
+from storage.sql.messages import is_hidden_from
 from storage.sql.record_tables import file_shares, files
 from storage.sql.rows import Row
 from storage.sql.tables import conversations, members, messages, meta, users
@@ -82,6 +84,7 @@ def _is_seen_by(user_id: ColumnElement[int], *correlated: Any) -> ColumnElement[
             messages.c.seq > members.c.visible_after_seq,
             members.c.status == MemberStatus.ACTIVE.value,
             conversations.c.status == ConversationStatus.ACTIVE.value,
+            not_(is_hidden_from(members.c.user_id)),
         )
         .correlate(files, *correlated)
     )
