@@ -446,6 +446,17 @@ async def test_a_file_that_was_received_may_be_passed_on(world: World) -> None:
     assert await carol.status("GET", f"{FILES}/info/{file['file_id']}") == 200
 
 
+async def test_a_file_that_was_sent_in_social(world: World) -> None:
+    alice, bob = await world.person(), await world.person()
+    file = await alice.upload(png(), "a.png")
+    body = {"to_user_id": bob.id, "type": 1, "chat_type": 0, "content": "见图", "file_id": file["file_id"]}
+    await alice.ask("POST", "/chat/send", body)
+    assert await bob.status("GET", f"{FILES}/download/{file['thumbnail']}") == 200
+    history = await bob.ask("GET", f"/api/v1/messages/conversation/{await bob.single(alice)}")
+    assert history["messages"][0]["message_type"] == "image"
+    assert history["messages"][0]["file_info"]["name"] == "a.png"
+
+
 async def shared(world: World, *members: Person, **fields: Any) -> tuple[Person, int, str, int]:
     """Owner, group, file id and message id."""
     owner = await world.person()
@@ -462,6 +473,14 @@ async def test_a_recalled_message_shares_nothing(world: World) -> None:
     await owner.ask("POST", f"/api/v1/messages/{message}/recall")
     assert await bob.status("GET", url) == 403
     assert await owner.status("GET", url) == 200
+
+
+async def test_who_deleted_a_message_for_themselves_reads_its_file_no_more(world: World) -> None:
+    bob, carol = await world.person(), await world.person()
+    _, _, url, message = await shared(world, bob, carol)
+    profile = await world.profiles.get(bob.id)
+    await world.messages.hide(profile, message)
+    assert [await who.status("GET", url) for who in (bob, carol)] == [403, 200]
 
 
 async def test_who_came_later_without_history_reads_no_older_files(world: World) -> None:
