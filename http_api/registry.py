@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
@@ -182,23 +182,22 @@ class Endpoint:
             query = self._query.bind(request.query, faults, rest)
         ids = {name: value for name, value in parameters.items() if isinstance(value, int)}
         names = {name: value for name, value in parameters.items() if isinstance(value, str)}
-        call: Call[Any, Any] = Call(identity, request[ADDRESS], ids, names, None, query)
-        if self._route.receives is not None:
-            return await self._receive(request, call, faults)
-        call = replace(call, body=await self._body(request, faults))
-        if faults:
-            raise Invalid(faults)
-        return await self._route.handler(call)
-
-    async def _receive(self, request: web.Request, call: Call[Any, Any], faults: list[Fault]) -> Any:
-        """The handler runs while the file is at hand: what it does not keep is gone afterwards."""
-        assert self._route.receives is not None
-        assert self._route.form is not None
-        async with self._route.receives(call.caller.id, request.content_length) as upload:
-            body, received = await read_form(request, self._route.form, upload, faults, self._gate.body_timeout_s)
+        address = request[ADDRESS]
+        route = self._route
+        if route.receives is None:
+            body = await self._body(request, faults)
             if faults:
                 raise Invalid(faults)
-            return await self._route.handler(replace(call, body=body, received=received))
+            return await route.handler(Call(identity, address, ids, names, body, query))
+        if identity is None:
+            raise Unauthenticated
+        assert route.form is not None
+        # The handler runs while the file is at hand: what it does not keep is gone afterwards.
+        async with route.receives(identity.profile.id, request.content_length) as upload:
+            body, received = await read_form(request, route.form, upload, faults, self._gate.body_timeout_s)
+            if faults:
+                raise Invalid(faults)
+            return await route.handler(Call(identity, address, ids, names, body, query, received))
 
     async def _body(self, request: web.Request, faults: list[Fault]) -> BaseModel | None:
         route = self._route
