@@ -163,8 +163,8 @@ class Client:
             latitude,
             longitude,
             address,
-            file_id,
-            next(self._ids),
+            file_id=file_id,
+            id=next(self._ids),
         )
         if self._ended is not None:
             raise self._ended

@@ -26,7 +26,18 @@ from domain.events import (
     ReceiptMarked,
     Typing,
 )
-from domain.model import FILE_KINDS, Draft, Location, Message, MessageKind, MessageState, Profile, Receipt, Role
+from domain.model import (
+    FILE_KINDS,
+    Draft,
+    FileRef,
+    Location,
+    Message,
+    MessageKind,
+    MessageState,
+    Profile,
+    Receipt,
+    Role,
+)
 from domain.ports import (
     AppendDone,
     Appended,
@@ -352,11 +363,13 @@ class Messages:
         original = await self.visible(sender.id, draft.forward_from_id)
         if original.is_gone or original.kind is MessageKind.SYSTEM:
             raise InvalidState("this message cannot be forwarded")
+        file_id = original.attachment.file_id or None if isinstance(original.attachment, FileRef) else None
         return msgspec.structs.replace(
             draft,
             kind=original.kind,
             content=original.content,
-            attachment=original.attachment,
+            attachment=None if file_id else original.attachment,
+            file_id=file_id,
             forward_from_id=original.forward_from_id or original.id,
         )
 

@@ -132,7 +132,7 @@ async def test_the_matrix_names_every_route_with_an_id(world: World) -> None:
         (route.method, PathTemplate(group.prefix + route.path).documented)
         for group in world.groups
         for route in group.routes
-        if "{" in route.path
+        if group.edge.name == "im" and "{" in route.path
     }
     assert routes == MATRIX.keys()
 

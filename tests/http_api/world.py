@@ -12,6 +12,7 @@ from yarl import URL
 from domain.accounts import AccountLimits
 from domain.files import FileLimits
 from domain.login_codes import CodeLimits, LoginCodes
+from domain.model import DialectName
 from http_api.config import HttpConfig
 from http_api.edges import EDGES
 from http_api.im.routes import im_groups
@@ -64,6 +65,7 @@ class World(Rules):
             applications=self.applications,
             conversations=self.conversations,
             messages=self.messages,
+            files=self.files,
             presence=self.presence,
             clock=self.clock,
         )
@@ -79,6 +81,7 @@ class World(Rules):
             contacts=self.contacts,
             conversations=self.conversations,
             messages=self.messages,
+            files=self.files,
             presence=self.presence,
             clock=self.clock,
         )
@@ -106,6 +109,10 @@ class World(Rules):
         response = await self.client.post("/api/v1/auth/login/access-token", data=fields)
         tokens = await response.json()
         return Person(self.client, user.id, user.uuid, name, tokens["access_token"], tokens["refresh_token"])
+
+    async def person_token(self, name: str) -> str:
+        """A fresh access token of somebody whose first has expired."""
+        return (await self.accounts.issue_token(name, DialectName.IM)).access_token
 
 
 async def _ready() -> list[str]:
