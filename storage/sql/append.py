@@ -9,7 +9,7 @@ from domain.errors import ConversationNotFound, DomainError, MessageNotFound
 from domain.model import ConversationStatus, Draft, Message
 from domain.ports import AppendDone, Appended
 from storage.sql import rows
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query, given, one_of
+from storage.sql.dialects import BulkInsert, BulkUpdate, Query, Turn, given, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.gate import WriteGate
 from storage.sql.group_commit import CommitStats, GroupCommitter
@@ -27,6 +27,7 @@ _LOCK: Final = Query(
 )
 """In the order of the ids, so that two processes never wait for each other."""
 
+TURN: Final = Turn(messages)
 _MAX_ID: Final = Query(select(func.coalesce(func.max(messages.c.id), 0)))
 
 _keys = given("keys", sender_id=BigInteger(), client_msg_id=String())
@@ -54,7 +55,7 @@ _ADVANCE: Final = BulkUpdate(
     conversations.c.last_message_at_ms,
 )
 
-MAX_ATTEMPTS: Final = 5
+MAX_ATTEMPTS: Final = 8
 """Of one batch against duplicates that other processes store meanwhile. In SQLite the second one cannot fail."""
 
 
@@ -79,6 +80,7 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
     places: dict[int, Sequence[Any]] = {}
     if replied_to:
         places = {row[0]: row for row in (yield _PLACES, {"ids": [[item] for item in replied_to]})}
+    yield TURN, ()
     last_id: int = (yield _MAX_ID, {})[0][0]
 
     outcomes: list[Outcome] = []

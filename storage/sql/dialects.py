@@ -1,22 +1,26 @@
 """What differs between databases in the statements for raw drivers: rows as parameters, bulk inserts and updates.
 
-A statement is built once with SQLAlchemy and rendered here for a database. SQLite is the one there is; another needs a
-`Dialect` of its own, a compilation of `_Given`, and its exceptions in `storage.sql.errors`.
+A statement is built once with SQLAlchemy and rendered here for a database: SQLite, or MySQL and MariaDB. Another needs
+a dialect of its own, a compilation of `_Given` and `_OneOf`, and its exceptions in `storage.sql.errors`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import Column, Table, bindparam, column, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Select, functions
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CompoundSelect, TableValuedAlias
 from sqlalchemy.types import TypeEngine
+
+from storage.sql.tables import meta
 
 Statement = Select[Any] | CompoundSelect[Any]
 Args = Sequence[Any]
@@ -38,14 +42,41 @@ def _given_sqlite(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(SELECT {columns} FROM json_each({compiler.process(element.clauses, **kw)}))"  # noqa: S608
 
 
+@compiles(_Given, "mysql")
+def _given_mysql(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(/*{','.join(element.columns_given)}*/{compiler.process(element.clauses.clauses[0], **kw)})"
+
+
 def given(name: str, **columns: TypeEngine[Any]) -> TableValuedAlias:
     """A table made of the parameter `name`: a sequence of rows with these columns."""
     return _Given(name, columns).table_valued(*(column(key, type_) for key, type_ in columns.items()))
 
 
+class _OneOf(functions.FunctionElement[Any]):
+    """`wanted IN (…)`, in the form that finds rows by an index, in its order. Without a type: of a Boolean SQLAlchemy
+    makes `… = 1`, which no index helps with."""
+
+    inherit_cache = False
+
+    def __init__(self, wanted: ColumnElement[Any], name: str) -> None:
+        super().__init__(wanted, bindparam(name))
+
+
+@compiles(_OneOf, "sqlite")
+def _one_of_sqlite(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
+    wanted, values = (compiler.process(each, **kw) for each in element.clauses.clauses)
+    return f"{wanted} IN (SELECT value->>0 FROM json_each({values}))"  # noqa: S608
+
+
+@compiles(_OneOf, "mysql")
+def _one_of_mysql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
+    wanted, values = (compiler.process(each, **kw) for each in element.clauses.clauses)
+    return f"{wanted} IN (/**/{values})"
+
+
 def one_of(wanted: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """`wanted` is in the parameter `name`: a sequence of rows with one value."""
-    return wanted.in_(select(given(name, v=wanted.type).c.v))
+    return _OneOf(wanted, name)
 
 
 class Query:
@@ -76,6 +107,24 @@ class BulkUpdate:
         self.table = table
         self.key = key.name
         self.names = tuple(item.name for item in columns)
+
+
+class Turn:
+    """From here to the end of the transaction nobody else numbers rows of `table`: their ids become visible in their
+    order, so what is newer than an id is all that was committed after it. Wait for it last: everybody waits for it.
+
+    SQLite has one writer at a time, who need not ask."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, table: Table) -> None:
+        self.name = f"turn:{table.name}"
+
+    async def take(self, connection: AsyncConnection) -> None:
+        """The same in a transaction of SQLAlchemy's."""
+        if connection.dialect.name != "sqlite":
+            wanted = select(meta.c.name).where(meta.c.name == self.name).with_for_update()
+            (await connection.execute(wanted)).one()
 
 
 class SqliteDialect:
@@ -144,3 +193,73 @@ class SqliteDialect:
     def update(self, bulk: BulkUpdate, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Args]]:
         if rows:
             yield self._update(bulk), (orjson.dumps(rows).decode(),)
+
+
+class MysqlDialect:
+    """Renders for MySQL and MariaDB, parameters and all: their text protocol has no others.
+
+    A sequence of values is a list, so that rows are found by an index and locked in its order; rows are a derived table
+    of UNION ALL. Of what both databases know, JSON_TABLE took twice as long for 200 rows, and VALUES differs."""
+
+    _PARAMETER: Final = re.compile(r"(?:/\*([\w,]*)\*/)?%\((\w+)\)s")
+
+    @classmethod
+    @cache
+    def _template(cls, query: Query) -> tuple[list[str], list[tuple[str, list[str] | None]]]:
+        """Texts, and between each two the name of a parameter; with its columns if it is rows, none if values."""
+        compiled = query.statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
+        parts = cls._PARAMETER.split(compiled.string)
+        texts, names = [parts[0].replace("%%", "%")], []
+        for columns, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+            text = text.replace("%%", "%")
+            constant = compiled.params[name]
+            if constant is not None:
+                texts[-1] += cls.literal(constant) + text
+            else:
+                names.append((name, None if columns is None else columns.split(",") if columns else []))
+                texts.append(text)
+        return texts, names
+
+    @staticmethod
+    def literal(value: Any) -> str:
+        """`sql_mode` must be without NO_BACKSLASH_ESCAPES, and the connection's character set UTF-8."""
+        if isinstance(value, str):
+            return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+        return "NULL" if value is None else str(int(value))
+
+    def select(self, query: Query, parameters: Mapping[str, Any]) -> str:
+        texts, names = self._template(query)
+        pieces = [texts[0]]
+        for (name, columns), text in zip(names, texts[1:], strict=True):
+            value = parameters[name]
+            if columns is None:
+                pieces.append(self.literal(value))
+            elif not columns:
+                pieces.append(",".join([self.literal(row[0]) for row in value]) or "NULL")
+            else:
+                pieces.append(self._rows(columns, value))
+            pieces.append(text)
+        return "".join(pieces)
+
+    def _rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+        if not rows:
+            return f"SELECT {','.join(f'NULL AS {name}' for name in columns)} FROM DUAL WHERE FALSE"  # noqa: S608
+        first = ",".join(f"{self.literal(value)} AS {name}" for value, name in zip(rows[0], columns, strict=True))
+        rest = [",".join(map(self.literal, row)) for row in rows[1:]]
+        return "SELECT " + " UNION ALL SELECT ".join([first, *rest])
+
+    @staticmethod
+    def turn(turn: Turn) -> str:
+        return f"SELECT name FROM {meta.name} WHERE name='{turn.name}' FOR UPDATE"  # noqa: S608
+
+    def insert(self, bulk: BulkInsert, rows: Sequence[Sequence[Any]]) -> str:
+        literal = self.literal
+        values = "),(".join([",".join([literal(value) for value in row]) for row in rows])
+        return f"INSERT INTO {bulk.table.name} ({','.join(bulk.names)}) VALUES ({values})"  # noqa: S608
+
+    def update(self, bulk: BulkUpdate, rows: Sequence[Sequence[Any]]) -> str:
+        """STRAIGHT_JOIN: rows that are not given are not looked at, and so not locked."""
+        changes = ",".join(f"t.{name}=g.{name}" for name in bulk.names)
+        given_rows = self._rows(("k", *bulk.names), rows)
+        table = f"({given_rows}) g STRAIGHT_JOIN {bulk.table.name} t ON t.{bulk.key}=g.k"
+        return f"UPDATE {table} SET {changes}"  # noqa: S608

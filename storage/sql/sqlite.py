@@ -82,8 +82,8 @@ class SqliteStores:
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
 
-    async def start(self) -> None:
-        """Creates or migrates the database. CannotOpen, ForeignDatabase, NewerDatabase."""
+    async def start(self, *, migrate: bool = True) -> None:
+        """Creates or migrates the database, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             wanted = ".".join(map(str, OLDEST_SQLITE))
             raise CannotOpen(f"SQLite {wanted} or newer is needed, this Python has {sqlite3.sqlite_version}")
@@ -91,7 +91,7 @@ class SqliteStores:
             # First, because aiosqlite leaves a thread behind when it cannot open a file.
             await self._writer.start()
             async with self._engine.begin() as connection:
-                await connection.run_sync(migrations.upgrade)
+                await connection.run_sync(migrations.upgrade if migrate else migrations.check)
                 if await connection.scalar(select(meta.c.value).where(meta.c.name == "epoch")) is None:
                     await connection.execute(insert(meta).values(name="epoch", value=secrets.token_hex(8)))
             await self._readers.start()
