@@ -46,8 +46,7 @@ FORGOTTEN_AFTER_S: Final = 86_400
 """What a writer that is gone has left behind."""
 
 ROLLED_BACK: Final = frozenset({1062, 1205, DEADLOCK})
-"""Errors of a statement that mean that the COMMIT after it was not reached. A deadlock at the COMMIT itself, as clusters
-report it, rolls back as well."""
+"""Of a statement, so that the COMMIT after it was not reached; or, in a cluster, of a COMMIT that rolled back."""
 
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.5
