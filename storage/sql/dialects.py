@@ -199,67 +199,75 @@ class MysqlDialect:
     """Renders for MySQL and MariaDB, parameters and all: their text protocol has no others.
 
     A sequence of values is a list, so that rows are found by an index and locked in its order; rows are a derived table
-    of UNION ALL. Of what both databases know, JSON_TABLE took twice as long for 200 rows, and VALUES differs."""
+    of UNION ALL. Both databases know JSON_TABLE as well, which was slower; VALUES differs.
+
+    Literals are written by a JSON encoder: 1 µs for a message of 17 columns, 9 µs value by value. What it writes is what
+    MySQL reads in double quotes with backslash escapes, as the session's `sql_mode` has it, but for `\\f` and
+    `\\u00..`."""
 
     _PARAMETER: Final = re.compile(r"(?:/\*([\w,]*)\*/)?%\((\w+)\)s")
+    _NOT_MYSQL: Final = re.compile(rb"\\(?:f|u00)")
+    _ESCAPED: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\0": "\\0"})
 
     @classmethod
     @cache
-    def _template(cls, query: Query) -> tuple[list[str], list[tuple[str, list[str] | None]]]:
+    def _template(cls, query: Query) -> tuple[list[bytes], list[tuple[str, list[str] | None]]]:
         """Texts, and between each two the name of a parameter; with its columns if it is rows, none if values."""
         compiled = query.statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
         parts = cls._PARAMETER.split(compiled.string)
-        texts, names = [parts[0].replace("%%", "%")], []
+        texts, names = [parts[0].replace("%%", "%").encode()], []
         for columns, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            text = text.replace("%%", "%")
+            after = text.replace("%%", "%").encode()
             constant = compiled.params[name]
             if constant is not None:
-                texts[-1] += cls.literal(constant) + text
+                texts[-1] += cls._literal(constant) + after
             else:
                 names.append((name, None if columns is None else columns.split(",") if columns else []))
-                texts.append(text)
+                texts.append(after)
         return texts, names
 
-    @staticmethod
-    def literal(value: Any) -> str:
-        """`sql_mode` must be without NO_BACKSLASH_ESCAPES, and the connection's character set UTF-8."""
-        if isinstance(value, str):
-            return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-        return "NULL" if value is None else str(int(value))
+    @classmethod
+    def _join(cls, separator: bytes, rows: Sequence[Sequence[Any]]) -> bytes:
+        """Each row as literals between commas. JSONEncodeError: no Unicode, or more than 64 bits."""
+        text = separator.join([orjson.dumps(row)[1:-1] for row in rows])
+        if cls._NOT_MYSQL.search(text):
+            text = separator.join([b",".join(map(cls._literal, row)) for row in rows])
+        return text
 
-    def select(self, query: Query, parameters: Mapping[str, Any]) -> str:
+    @classmethod
+    def _literal(cls, value: Any) -> bytes:
+        return f'"{value.translate(cls._ESCAPED)}"'.encode() if isinstance(value, str) else orjson.dumps(value)
+
+    def select(self, query: Query, parameters: Mapping[str, Any]) -> bytes:
         texts, names = self._template(query)
         pieces = [texts[0]]
         for (name, columns), text in zip(names, texts[1:], strict=True):
             value = parameters[name]
             if columns is None:
-                pieces.append(self.literal(value))
-            elif not columns:
-                pieces.append(",".join([self.literal(row[0]) for row in value]) or "NULL")
-            else:
+                pieces.append(self._join(b"", [[value]]))
+            elif columns:
                 pieces.append(self._rows(columns, value))
+            else:
+                pieces.append(self._join(b",", value) or b"NULL")
             pieces.append(text)
-        return "".join(pieces)
+        return b"".join(pieces)
 
-    def _rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-        if not rows:
-            return f"SELECT {','.join(f'NULL AS {name}' for name in columns)} FROM DUAL WHERE FALSE"  # noqa: S608
-        first = ",".join(f"{self.literal(value)} AS {name}" for value, name in zip(rows[0], columns, strict=True))
-        rest = [",".join(map(self.literal, row)) for row in rows[1:]]
-        return "SELECT " + " UNION ALL SELECT ".join([first, *rest])
+    def _rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+        """The first SELECT names the columns, and gives no row."""
+        names = ",".join(f"NULL AS {name}" for name in columns)
+        nothing = f"SELECT {names} FROM DUAL WHERE FALSE".encode()  # noqa: S608
+        return nothing + (b" UNION ALL SELECT " + self._join(b" UNION ALL SELECT ", rows) if rows else b"")
 
     @staticmethod
-    def turn(turn: Turn) -> str:
-        return f"SELECT name FROM {meta.name} WHERE name='{turn.name}' FOR UPDATE"  # noqa: S608
+    def turn(turn: Turn) -> bytes:
+        return f"SELECT name FROM {meta.name} WHERE name='{turn.name}' FOR UPDATE".encode()  # noqa: S608
 
-    def insert(self, bulk: BulkInsert, rows: Sequence[Sequence[Any]]) -> str:
-        literal = self.literal
-        values = "),(".join([",".join([literal(value) for value in row]) for row in rows])
-        return f"INSERT INTO {bulk.table.name} ({','.join(bulk.names)}) VALUES ({values})"  # noqa: S608
+    def insert(self, bulk: BulkInsert, rows: Sequence[Sequence[Any]]) -> bytes:
+        head = f"INSERT INTO {bulk.table.name} ({','.join(bulk.names)}) VALUES ("  # noqa: S608
+        return b"%b%b)" % (head.encode(), self._join(b"),(", rows))
 
-    def update(self, bulk: BulkUpdate, rows: Sequence[Sequence[Any]]) -> str:
+    def update(self, bulk: BulkUpdate, rows: Sequence[Sequence[Any]]) -> bytes:
         """STRAIGHT_JOIN: rows that are not given are not looked at, and so not locked."""
+        join = f") g STRAIGHT_JOIN {bulk.table.name} t ON t.{bulk.key}=g.k SET "
         changes = ",".join(f"t.{name}=g.{name}" for name in bulk.names)
-        given_rows = self._rows(("k", *bulk.names), rows)
-        table = f"({given_rows}) g STRAIGHT_JOIN {bulk.table.name} t ON t.{bulk.key}=g.k"
-        return f"UPDATE {table} SET {changes}"  # noqa: S608
+        return b"UPDATE (" + self._rows(("k", *bulk.names), rows) + (join + changes).encode()

@@ -51,7 +51,7 @@ ROLLED_BACK: Final = frozenset({1062, 1205, DEADLOCK})
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.5
 
-FLUSH_CHARS: Final = 1_000_000
+FLUSH_BYTES: Final = 1_000_000
 """Changes are sent with what follows, unless they are longer: a server takes packets of 16 MiB by default."""
 
 SQL_MODE: Final = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -99,13 +99,12 @@ class Session:
     def is_stale(self) -> bool:
         return self._loop.time() - self._used_at > USED_AGAIN_WITHIN_S
 
-    async def run(self, statements: Sequence[str]) -> list[Any]:
+    async def run(self, statements: Sequence[str | bytes]) -> list[Any]:
         """One round trip: the statements up to the first that fails. A result for each, with `rows` and
         `affected_rows`. Whatever `translated` makes of an error."""
         connection = self._connection
         try:
-            # As bytes: drivers let lone surrogates through.
-            packet = ";".join(statements).encode()
+            packet = b";".join([each if isinstance(each, bytes) else each.encode() for each in statements])
             async with asyncio.timeout(ANSWER_S):
                 await connection.query(packet)
                 results = [connection._result]
@@ -214,11 +213,11 @@ class _Packet:
     """Statements that are sent together. Some must find their row."""
 
     def __init__(self) -> None:
-        self._statements: list[str] = []
+        self._statements: list[str | bytes] = []
         self._must_find: list[int] = []
         self._length = 0
 
-    def add(self, sql: str, *, must_find: bool = False) -> None:
+    def add(self, sql: str | bytes, *, must_find: bool = False) -> None:
         if must_find:
             self._must_find.append(len(self._statements))
         self._statements.append(sql)
@@ -226,7 +225,7 @@ class _Packet:
 
     @property
     def is_full(self) -> bool:
-        return self._length > FLUSH_CHARS
+        return self._length > FLUSH_BYTES
 
     async def send(self, session: Session) -> list[Row]:
         """Empties itself; the rows of the last statement."""
