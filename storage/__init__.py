@@ -11,9 +11,17 @@ and `close()`. `start` creates or migrates the database and raises a StoreError 
 - `inprocess/` bus, presence and limits of a single process.
 """
 
+from pathlib import Path
+
 from storage.sql.errors import CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated, StoreError
 from storage.sql.mysql import MysqlStores, open_mysql
 from storage.sql.sqlite import SqliteStores, open_sqlite
+
+
+def open_stores(database: str | Path) -> SqliteStores | MysqlStores:
+    """The stores at a URL or on an SQLite file. CannotOpen: the URL cannot be used."""
+    return open_mysql(database) if isinstance(database, str) and "://" in database else open_sqlite(database)
+
 
 __all__ = [
     "CannotOpen",
@@ -25,4 +33,5 @@ __all__ = [
     "StoreError",
     "open_mysql",
     "open_sqlite",
+    "open_stores",
 ]
