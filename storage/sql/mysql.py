@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, exc, func, insert, select, text
+from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -26,7 +26,7 @@ from storage.sql.logins import SqlLoginStore
 from storage.sql.marks import TURN as RECEIPTS_TURN
 from storage.sql.marks import SqlMarkLog
 from storage.sql.messages import SqlMessageStore
-from storage.sql.mysql_sessions import SETUP, USED_AGAIN_WITHIN_S, MysqlReaders, MysqlWriter, Session
+from storage.sql.mysql_sessions import SETUP, MysqlReaders, MysqlWriter, Session
 from storage.sql.mysql_url import Target
 from storage.sql.sync import SqlSyncStore
 from storage.sql.tables import meta
@@ -76,15 +76,6 @@ def _engine(target: Target, family: str, **options: Any) -> AsyncEngine:
             cursor.execute(statement)
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "checkin")
-    def checkin(connection: Any, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def checkout(connection: Any, record: Any, proxy: Any) -> None:
-        if time.monotonic() - record.info.get("used_at", time.monotonic()) > USED_AGAIN_WITHIN_S:
-            raise exc.DisconnectionError
-
     return engine
 
 
@@ -93,7 +84,10 @@ class MysqlStores:
 
     def __init__(self, url: str, now_ms: Callable[[], int]) -> None:
         self.target = target = Target(url)
-        self._engine = _engine(target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S)
+        # A ping is one round trip more of five or six, and a restart of the server fails no transaction.
+        self._engine = _engine(
+            target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S, pool_pre_ping=True
+        )
         self._readers = MysqlReaders(target, READERS)
         self.writers = (MysqlWriter(target), MysqlWriter(target))
         """Of messages and of marks."""

@@ -70,6 +70,10 @@ _SNAPSHOT: Final = (
 )
 
 
+class NoAnswer(ConnectionLost):
+    """It is no use to ask again at once."""
+
+
 class Session:
     """One connection. Whoever gets an exception from it, closes it, but for an error that the server reported."""
 
@@ -85,7 +89,7 @@ class Session:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 session = cls(await target.connect(**target.connect_args, autocommit=True))
         except (TimeoutError, OSError):
-            raise ConnectionLost from None
+            raise NoAnswer from None
         except Exception as error:
             raise _translated(error) from error
         try:
@@ -111,7 +115,10 @@ class Session:
                 while results[-1].has_next:
                     await connection.next_result()
                     results.append(connection._result)
-        except (TimeoutError, OSError, EOFError):
+        except TimeoutError:
+            self.close()
+            raise NoAnswer from None
+        except (OSError, EOFError):
             self.close()
             raise ConnectionLost from None
         except asyncio.CancelledError:
@@ -153,50 +160,60 @@ class MysqlReaders:
 
     async def query(self, query: Query, parameters: Mapping[str, Any]) -> list[Row]:
         statements = [self._dialect.select(query, parameters)]
-        async with self._session() as session:
-            return list((await session.run(statements))[0].rows)
+        async with self._answered(statements) as (_, rows):
+            return rows
 
     async def read(self, plan: Plan[T]) -> T:
-        started = False
-        async with self._session() as session:
-            try:
-                work, values = next(plan)
-                while True:
-                    assert isinstance(work, Query), "a plan that reads changes nothing"
-                    sql = self._dialect.select(work, values)  # type: ignore[arg-type]
-                    results = await session.run([sql] if started else [*_SNAPSHOT, sql])
-                    started = True
-                    work, values = plan.send(list(results[-1].rows))
-            except StopIteration as stop:
-                result: T = stop.value
-            finally:
-                plan.close()
-            if started:
+        try:
+            work, values = next(plan)
+            first: list[str | bytes] = [*_SNAPSHOT, self._select(work, values)]
+            async with self._answered(first) as (session, rows):
+                try:
+                    while True:
+                        work, values = plan.send(rows)
+                        rows = list((await session.run([self._select(work, values)]))[0].rows)
+                except StopIteration as stop:
+                    result: T = stop.value
                 await session.run(["COMMIT"])
-            return result
+                return result
+        finally:
+            plan.close()
+
+    def _select(self, work: object, values: Any) -> bytes:
+        assert isinstance(work, Query), "a plan that reads changes nothing"
+        return self._dialect.select(work, values)
 
     @asynccontextmanager
-    async def _session(self) -> AsyncIterator[Session]:
+    async def _answered(self, statements: Sequence[str | bytes]) -> AsyncIterator[tuple[Session, list[Row]]]:
+        """A connection on which the statements were run, and the rows of the last. A connection that turns out to have
+        been closed meanwhile is replaced."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._places.acquire()
         except TimeoutError:
             raise Unavailable from None
+        session = None
         try:
-            session = None
-            while self._idle and session is None:
+            results = None
+            while results is None and self._idle:
                 session = self._idle.pop()
-                if session.is_stale:
+                try:
+                    results = None if session.is_stale else await session.run(statements)
+                except NoAnswer:
+                    raise
+                except ConnectionLost:
+                    pass
+                if results is None:
                     session.close()
-                    session = None
-            if session is None:
+            if session is None or results is None:
                 session = await Session.open(self._target)
-            try:
-                yield session
-            except BaseException:
-                session.close()
-                raise
+                results = await session.run(statements)
+            yield session, list(results[-1].rows)
             self._idle.append(session)
+        except BaseException:
+            if session is not None:
+                session.close()
+            raise
         finally:
             self._places.release()
 
