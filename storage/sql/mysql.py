@@ -107,6 +107,8 @@ class MysqlStores:
             async with asyncio.timeout(START_S), migrating(self.target) as connection:
                 await connection.run_sync(migrations.upgrade if migrate else migrations.check)
                 await connection.run_sync(_seed)
+            for writer in self.writers:
+                await writer.start()
             await self.sync.position()
         except (*DRIVER_ERRORS, Unavailable, OSError) as error:
             await self.close()

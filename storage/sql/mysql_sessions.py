@@ -271,6 +271,10 @@ class MysqlWriter:
         self.deadlocks = 0
         """Transactions that the server rolled back because they waited for each other."""
 
+    async def start(self) -> None:
+        """Unavailable: there is no server, or it cannot be written to."""
+        await self._ready()
+
     async def write(self, make_plan: Callable[[], Plan[T]]) -> T:
         loop = asyncio.get_running_loop()
         deadline, pause_s = loop.time() + WRITE_FOR_S, FIRST_PAUSE_S

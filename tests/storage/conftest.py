@@ -1,6 +1,6 @@
 """Every implementation of the store ports, fresh for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,23 @@ from storage import open_mysql, open_sqlite
 from tests.storage.world import Clock, Stores, World
 
 
+def _opener(request: pytest.FixtureRequest, folder: Path) -> Callable[[Clock], Stores]:
+    if request.param == "mysql":
+        url = request.getfixturevalue("mysql_url")
+        return lambda clock: open_mysql(url, clock)
+    return lambda clock: open_sqlite(folder / "feige.db", clock)
+
+
 @pytest.fixture(params=["sqlite", "mysql"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     clock = Clock()
-    stores: Stores
-    if request.param == "mysql":
-        stores = open_mysql(request.getfixturevalue("mysql_url"), clock)
-    else:
-        stores = open_sqlite(tmp_path / "feige.db", clock)
+    stores = _opener(request, tmp_path)(clock)
     await stores.start()
     yield World(stores, clock)
     await stores.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.slow)])
+def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Clock], Stores]:
+    """For tests that run a loop of their own."""
+    return _opener(request, tmp_path)
