@@ -200,11 +200,11 @@ class MysqlDialect:
     """Renders for MySQL and MariaDB, parameters and all: their text protocol has no others.
 
     A sequence of values is a list, so that rows are found by an index and locked in its order; rows are a derived table
-    of UNION ALL. JSON_TABLE, which both databases know, is as fast (1.3 ms for a join of 200 rows, 1.5 this way), but its
-    texts need a collation by name, which they do not share; VALUES differs.
+    of UNION ALL. JSON_TABLE, which both know, is as fast (1.3 ms for a join of 200 rows, 1.5 this way), but its texts
+    need a collation by name, which they do not share; VALUES differs.
 
-    Literals are written by a JSON encoder: 1 µs for a message of 17 columns, 9 µs value by value. What it writes is
-    what MySQL reads in double quotes with backslash escapes, as the session's `sql_mode` has it, but for `\\f` and
+    Literals are written by a JSON encoder: an append takes 6 µs less of a message than value by value. What it writes
+    is what MySQL reads in double quotes with backslash escapes, as the session's `sql_mode` has it, but for `\\f` and
     `\\u00..`."""
 
     _PARAMETER: Final = re.compile(r"(?:/\*([\w,]*)\*/)?%\((\w+)\)s")

@@ -94,7 +94,7 @@ async def test_what_was_acknowledged_survives_the_server(breakable_mariadb: Mari
         stopping = True
         await asyncio.gather(*senders)
         assert not refused
-        page, _ = await stores.messages.history(conversation.id, limit=10**6, newest=False)
+        page, _ = await stores.messages.history(one, conversation.id, limit=10**6, newest=False)
         assert {message.content: message.seq for message in page} == acknowledged
         assert [message.seq for message in page] == list(range(1, len(acknowledged) + 1))
         await stores.close()

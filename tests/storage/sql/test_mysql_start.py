@@ -168,7 +168,7 @@ async def test_hostile_text_comes_back_as_it_was(mysql_url: str) -> None:
             *(world.send(conversation.id, one, text, client_msg_id=text[:20] or None) for text in texts)
         )
         assert [message.content for message in sent] == texts
-        page, _ = await stores.messages.history(conversation.id, limit=100, newest=False)
+        page, _ = await stores.messages.history(one, conversation.id, limit=100, newest=False)
         assert page == sent
         again = [await world.send(conversation.id, one, "other", client_msg_id=text[:20]) for text in texts[:-1]]
         assert again == sent[:-1]

@@ -37,7 +37,7 @@ async def world(request: pytest.FixtureRequest, proxy: Proxy, mariadb: MariaDb, 
 
 async def stored(world: World, conversation_id: int) -> list[str]:
     """The contents of a conversation, whose seqs have no gap."""
-    page, _ = await world.stores.messages.history(conversation_id, limit=1000, newest=False)
+    page, _ = await world.stores.messages.history(0, conversation_id, limit=1000, newest=False)
     assert [message.seq for message in page] == list(range(1, len(page) + 1))
     return [message.content for message in page]
 
