@@ -60,7 +60,8 @@ class MessageLog(Protocol):
     and at any time, one is stored; the others answer it with `duplicate=True`. A draft for a conversation that is
     missing or dissolved gets `ConversationNotFound`, one whose `reply_to_id` is no message of the conversation
     with a seq above `visible_after_seq` gets `MessageNotFound`. Drafts are refused with `Unavailable` when the
-    store stays out of reach; then nothing was stored.
+    store stays out of reach; then nothing was stored, unless the store was lost for good between a commit and
+    its answer: that error says that the outcome is not known.
     """
 
     @property

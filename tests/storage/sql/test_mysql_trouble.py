@@ -14,7 +14,7 @@ from tests.servers.mariadb import MariaDb
 from tests.servers.proxy import Proxy
 from tests.storage.world import Clock, World
 
-DRIVERS = ["aiomysql", "asyncmy"]
+DRIVERS = ["aiomysql", pytest.param("asyncmy", marks=pytest.mark.slow)]
 
 
 @pytest.fixture
