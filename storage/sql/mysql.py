@@ -18,19 +18,15 @@ from storage.sql import migrations
 from storage.sql.append import TURN as MESSAGES_TURN
 from storage.sql.append import SqlMessageLog
 from storage.sql.changes import TURN as CHANGES_TURN
-from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen, mysql_errno
 from storage.sql.gate import WriteGate
-from storage.sql.logins import SqlLoginStore
 from storage.sql.marks import TURN as RECEIPTS_TURN
 from storage.sql.marks import SqlMarkLog
-from storage.sql.messages import SqlMessageStore
 from storage.sql.mysql_sessions import SETUP, MysqlReaders, MysqlWriter, Session
 from storage.sql.mysql_url import Target
-from storage.sql.sync import SqlSyncStore
+from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
-from storage.sql.users import SqlUserStore
 
 OLDEST: Final = {"MySQL": (8, 0, 17), "MariaDB": (10, 6)}
 """The first with a collation that compares bytes without padding; the first with JSON tables and SKIP LOCKED that is
@@ -79,7 +75,7 @@ def _engine(target: Target, family: str, **options: Any) -> AsyncEngine:
     return engine
 
 
-class MysqlStores:
+class MysqlStores(SqlStores):
     """Every store on one database. Use it between `start` and `close`."""
 
     def __init__(self, url: str, now_ms: Callable[[], int]) -> None:
@@ -91,12 +87,7 @@ class MysqlStores:
         self._readers = MysqlReaders(target, READERS)
         self.writers = (MysqlWriter(target), MysqlWriter(target))
         """Of messages and of marks."""
-        self.database = database = Database(self._readers, self._engine, nullcontext(), now_ms, TRANSACTION_S)
-        self.users = SqlUserStore(database)
-        self.logins = SqlLoginStore(database)
-        self.conversations = SqlConversationStore(database)
-        self.messages = SqlMessageStore(database)
-        self.sync = SqlSyncStore(database)
+        super().__init__(Database(self._readers, self._engine, nullcontext(), now_ms, TRANSACTION_S))
         # A gate for each: on MySQL one transaction need not wait for another.
         self.log = SqlMessageLog(self.writers[0], WriteGate(), now_ms)
         self.marks = SqlMarkLog(self.writers[1], WriteGate(), now_ms)

@@ -13,20 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
-from storage.sql.applications import SqlApplicationStore
-from storage.sql.calls import SqlCallStore
-from storage.sql.contacts import SqlContactStore
-from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
 from storage.sql.gate import WriteGate
-from storage.sql.logins import SqlLoginStore
 from storage.sql.marks import SqlMarkLog
-from storage.sql.messages import SqlMessageStore
-from storage.sql.sync import SqlSyncStore
+from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
-from storage.sql.timers import SqlTimerStore
-from storage.sql.users import SqlUserStore
 from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
 
 OLDEST_SQLITE: Final = (3, 38)
@@ -60,7 +52,7 @@ def create_engine(path: Path) -> AsyncEngine:
     return engine
 
 
-class SqliteStores:
+class SqliteStores(SqlStores):
     """Every store on the database at `path`. Use it between `start` and `close`."""
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
@@ -69,16 +61,7 @@ class SqliteStores:
         self._writer = Workers(path, "writer", 1)
         self._readers = Workers(path, "reader", READERS)
         gate = WriteGate()
-        self.database = database = Database(self._readers, self._engine, gate, now_ms)
-        self.users = SqlUserStore(database)
-        self.logins = SqlLoginStore(database)
-        self.conversations = SqlConversationStore(database)
-        self.contacts = SqlContactStore(database)
-        self.applications = SqlApplicationStore(database)
-        self.calls = SqlCallStore(database)
-        self.messages = SqlMessageStore(database)
-        self.timers = SqlTimerStore(database)
-        self.sync = SqlSyncStore(database)
+        super().__init__(Database(self._readers, self._engine, gate, now_ms))
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
 
