@@ -62,7 +62,9 @@ class MessageLog(Protocol):
     missing or dissolved gets `ConversationNotFound`, one whose `reply_to_id` is no message of the conversation
     with a seq above `visible_after_seq` gets `MessageNotFound`. A draft with a `file_id` gets what
     `domain.files.attachment_for` answers or raises; message and share are stored together, and the file exists when
-    they are. Drafts are refused with `Unavailable` when the store stays out of reach; then nothing was stored.
+    they are. Drafts are refused with `Unavailable` when the store stays out of reach; then nothing was stored,
+    unless the store was lost for good between a commit and its answer: that error says that the outcome is not
+    known.
     """
 
     @property
@@ -641,8 +643,26 @@ class Missed(msgspec.Struct, frozen=True):
     position: str
 
 
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """An event that is kept for resuming clients: of a conversation's members, or of one user."""
+
+    event: Event
+    conversation_id: int | None
+    only_for: int | None
+
+
+class News(msgspec.Struct, frozen=True):
+    """What was committed on the whole server: messages in the order of their ids, recorded events in their order, and
+    read marks (a `ReceiptMarked` for each reader of a conversation). `position` covers them."""
+
+    messages: Sequence[Message]
+    events: Sequence[Recorded]
+    position: str
+
+
 class SyncStore(Protocol):
-    """Resume. A position is an opaque string that names a moment of the store: all that was committed before it."""
+    """Resume. A position is an opaque string that names a moment of the store: all that was committed before it, by any
+    process, and nothing that may still be committed or rolled back."""
 
     async def epoch(self) -> str:
         """Changes when the database is restored from a backup: positions of another epoch mean nothing."""
@@ -654,6 +674,11 @@ class SyncStore(Protocol):
         """What was committed after `position` in the user's conversations, without messages up to
         `cursors[conversation_id]` that the client has seen since. None if it cannot tell or if it is more than
         `limit` messages or events. The cost grows with the news, not with the number of conversations."""
+        ...
+
+    async def news(self, position: str, limit: int) -> News | None:
+        """All that was committed after `position`, in whatever conversation: for a node that lost its bus. None if it
+        cannot tell or if it is more than `limit` messages, changes or read marks."""
         ...
 
 

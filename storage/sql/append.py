@@ -10,7 +10,7 @@ from domain.files import attachment_for
 from domain.model import Attachment, ConversationStatus, Draft, FileRef, Message
 from domain.ports import AppendDone, Appended, FileAccess
 from storage.sql import files, rows
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query, given, one_of
+from storage.sql.dialects import BulkInsert, BulkUpdate, Query, Turn, given, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.gate import WriteGate
 from storage.sql.group_commit import CommitStats, GroupCommitter
@@ -30,6 +30,7 @@ _LOCK: Final = Query(
 )
 """In the order of the ids, so that two processes never wait for each other."""
 
+TURN: Final = Turn(messages)
 _MAX_ID: Final = Query(select(func.coalesce(func.max(messages.c.id), 0)))
 
 _keys = given("keys", sender_id=BigInteger(), client_msg_id=String())
@@ -58,7 +59,7 @@ _ADVANCE: Final = BulkUpdate(
     conversations.c.last_message_at_ms,
 )
 
-MAX_ATTEMPTS: Final = 5
+MAX_ATTEMPTS: Final = 8
 """Of one batch against duplicates that other processes store meanwhile. In SQLite the second one cannot fail."""
 
 
@@ -88,6 +89,7 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
     if wanted_files:
         yield files.LOCK, {"file_ids": [[file_id] for file_id, _ in wanted_files]}
         accesses = files.accesses((yield files.ACCESS, {"wanted": [list(pair) for pair in wanted_files]}))
+    yield TURN, ()
     last_id: int = (yield _MAX_ID, {})[0][0]
 
     outcomes: list[Outcome] = []

@@ -147,18 +147,10 @@ class SqlFileStore:
                 if int(used or 0) + file.size > quota_bytes:
                     raise QuotaExceeded
             if not file.blob:
-                # Locked, so that it cannot be the last one that is just being deleted.
-                equal = await connection.execute(
-                    select(files.c.blob, files.c.thumbnail_blob)
-                    .where(files.c.sha256 == file.sha256)
-                    .order_by(files.c.id)
-                    .limit(1)
-                    .with_for_update()
-                )
-                row = equal.one_or_none()
-                if row is None:
+                equal = await _lock_equal(connection, file.sha256)
+                if equal is None:
                     return None
-                values |= {"blob": row[0], "thumbnail_blob": row[1]}
+                values |= {"blob": equal[0], "thumbnail_blob": equal[1]}
             await connection.execute(insert(files).values(**values))
             created = await connection.execute(select(*FILE_COLUMNS).where(files.c.file_id == file.file_id))
             return stored_file(created.one())
@@ -221,6 +213,19 @@ class SqlFileStore:
                 return claimed.rowcount == 1
         except UniqueViolation:
             return False
+
+
+async def _lock_equal(connection: AsyncConnection, sha256: str) -> Row | None:
+    """The blobs of a file with the same bytes, locked, so that it cannot be the last one that is just being deleted.
+    Locked by its primary key as a deletion locks it: by the digest the two would wait for each other."""
+    while (same := await connection.scalar(select(func.min(files.c.id)).where(files.c.sha256 == sha256))) is not None:
+        locked = await connection.execute(
+            select(files.c.blob, files.c.thumbnail_blob).where(files.c.id == same).with_for_update()
+        )
+        row = locked.one_or_none()
+        if row is not None:
+            return row
+    return None
 
 
 async def _delete(connection: AsyncConnection, ids: Collection[int]) -> list[str]:

@@ -17,7 +17,7 @@ from domain.events import (
 )
 from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import ConversationStatus, MemberStatus, Message
-from domain.ports import Missed
+from domain.ports import Missed, News, Recorded
 from storage.sql import rows
 from storage.sql.changes import read_event
 from storage.sql.database import Database
@@ -167,6 +167,40 @@ _RECEIPTS_BY_MEMBER: Final = Query(
 )
 
 
+_NEW_MESSAGES: Final = Query(
+    select(*rows.MESSAGE_COLUMNS)
+    .where(messages.c.id > _since, messages.c.seq > 0)
+    .order_by(messages.c.id)
+    .limit(bindparam("limit"))
+)
+_NEW_CHANGES: Final = Query(
+    select(changes.c.event, changes.c.conversation_id, changes.c.user_id)
+    .where(changes.c.id > _since)
+    .order_by(changes.c.id)
+    .limit(bindparam("limit"))
+)
+_NEW_RECEIPTS: Final = Query(
+    select(receipts.c.conversation_id, receipts.c.user_id, receipts.c.to_seq, receipts.c.read_at_ms)
+    .where(receipts.c.id > _since)
+    .order_by(receipts.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+def news_plan(since: Position, limit: int) -> Plan[News | None]:
+    now = Position(*(yield _POSITION, {})[0])
+    if now.message_id < since.message_id or now.change_id < since.change_id or now.receipt_id < since.receipt_id:
+        return None
+    found = yield _NEW_MESSAGES, {"since": since.message_id, "limit": limit + 1}
+    changed = yield _NEW_CHANGES, {"since": since.change_id, "limit": limit + 1}
+    read = yield _NEW_RECEIPTS, {"since": since.receipt_id, "limit": limit + 1}
+    if max(len(found), len(changed), len(read)) > limit:
+        return None
+    events = [Recorded(read_event(text), conversation_id, user_id) for text, conversation_id, user_id in changed]
+    events += [Recorded(event, event.conversation_id, None) for event in _receipts(read)]
+    return News([rows.message(row) for row in found], events, str(now))
+
+
 def missed_plan(
     user_id: int, since: Position, cursors: Mapping[int, int], limit: int, scanned_rows: int
 ) -> Plan[Missed | None]:
@@ -255,7 +289,7 @@ def _events(news: Sequence[Sequence[Any]]) -> list[Event]:
     return events
 
 
-def _receipts(news: Sequence[Sequence[int]]) -> list[Event]:
+def _receipts(news: Sequence[Sequence[int]]) -> list[ReceiptMarked]:
     """One for each reader of a conversation."""
     read: dict[tuple[int, int], tuple[int, int]] = {}
     for conversation_id, user_id, to_seq, at_ms in news:
@@ -282,3 +316,7 @@ class SqlSyncStore:
         if since is None:
             return None
         return await self._database.read(missed_plan(user_id, since, cursors, limit, self._scanned_rows))
+
+    async def news(self, position: str, limit: int) -> News | None:
+        since = Position.parse(position)
+        return None if since is None else await self._database.read(news_plan(since, limit))
