@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
 from storage.sql.applications import SqlApplicationStore
+from storage.sql.broadcasts import SqlBroadcastStore
 from storage.sql.calls import SqlCallStore
+from storage.sql.client_events import SqlClientEventStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
 from storage.sql.files import SqlFileStore
 from storage.sql.gate import WriteGate
+from storage.sql.groups import SqlGroupStore
 from storage.sql.logins import SqlLoginStore
 from storage.sql.marks import SqlMarkLog
 from storage.sql.messages import SqlMessageStore
@@ -74,6 +77,9 @@ class SqliteStores:
         self.users = SqlUserStore(database)
         self.logins = SqlLoginStore(database)
         self.conversations = SqlConversationStore(database)
+        self.groups = SqlGroupStore(database)
+        self.broadcasts = SqlBroadcastStore(database)
+        self.client_events = SqlClientEventStore(database)
         self.contacts = SqlContactStore(database)
         self.applications = SqlApplicationStore(database)
         self.calls = SqlCallStore(database)
