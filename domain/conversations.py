@@ -381,8 +381,9 @@ class Conversations:
             kind = NoticeKind.LEFT if leaves else NoticeKind.KICKED
             recipients = await edit.administrator_ids() if leaves else (user_id,)
             note = await self._note(edit, kind, operator, user_id, recipients, now_ms)
-        self._publish(conversation_id, event, before)
+        # The notice first: whoever was removed hears nothing of the group after the removal.
         self._tell((note,))
+        self._publish(conversation_id, event, before)
         return conversation
 
     async def update_member(
