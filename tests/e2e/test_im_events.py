@@ -286,7 +286,7 @@ async def test_a_single_conversation_is_deleted_for_one(scene: Scene) -> None:
         conversation_type="single",
         participant_ids=scene.ids,
     )
-    await scene.bob.heard_only()
+    await scene.bob.heard_only("user_status_changed")
     await scene.stranger_heard_nothing()
 
 
@@ -305,6 +305,30 @@ async def test_typing_and_places(scene: Scene) -> None:
     for listener in (scene.alice, scene.bob):
         await listener.hears("location_updated", user_id=scene.alice_person.id, **place)
     await scene.phone.wait("location")
+    await scene.stranger_heard_nothing()
+
+
+async def test_another_dialect_causes_the_same_events(scene: Scene) -> None:
+    alice, eve = scene.alice_person, scene.eve_person
+    group = await scene.group()
+    sent = {"receiver_id": group, "receiver_type": "group", "message_type": "text", "content": "from social"}
+    await alice.request("POST", "/chat/send", json=sent)
+    for listener in (scene.alice, scene.bob):
+        await listener.hears("new_message", conversation_id=group, content="from social", message_type="text")
+    await scene.phone.wait("message")
+    await alice.request("PUT", "/group/update/info", json={"group_id": group, "description": "new"})
+    await scene.bob.hears("conversation_updated", update_type="description_updated", updater_id=alice.id)
+    await scene.stranger_heard_nothing()
+    await alice.request("POST", "/group/invite", json={"group_id": group, "user_ids": [eve.id]})
+    for listener in (scene.bob, scene.eve):
+        await listener.hears("member_added", added_user_ids=[eve.id], operator_id=alice.id)
+    await alice.request("POST", "/group/set/role", json={"group_id": group, "user_id": eve.id, "role": 1})
+    await scene.eve.hears("role_changed", target_user_id=eve.id, new_role="admin")
+    await alice.request("POST", "/group/kick", json={"group_id": group, "user_id": eve.id})
+    for listener in (scene.bob, scene.eve):
+        await listener.hears("member_removed", removed_user_id=eve.id, is_self_exit=False)
+    await alice.request("POST", "/group/dismiss", json={"group_id": group})
+    await scene.bob.hears("conversation_deleted", conversation_id=group, conversation_type="group")
     await scene.stranger_heard_nothing()
 
 
