@@ -283,9 +283,9 @@ SECRET: Final = "hunter2-never-shown"
 async def test_refusals_never_repeat_the_input(scene: Scene, world: World) -> None:
     root = await world.person(is_admin=True)
     refused = 0
-    for group in world.route_groups:
+    for group in (group for group in world.route_groups if group.edge.name == "im"):
         for route in group.routes:
-            path = scene.path(PathTemplate(group.prefix + route.path).documented, record_id=1, notification_id=1)
+            path = scene.path(PathTemplate(group.prefix + route.path).documented)
             if route.body is not None:
                 properties = route.body.model_json_schema()["properties"]
                 for sent in (
