@@ -20,10 +20,14 @@ from app.version import VERSION
 from delivery.codes import LogCodeSender, WebhookCodeSender
 from domain.accounts import Accounts, Revocations
 from domain.applications import Applications
+from domain.broadcasts import Broadcasts
 from domain.calls import Calls
+from domain.cascade import Cascade
+from domain.client_events import ClientEvents
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.errors import Unavailable
+from domain.groups import Groups
 from domain.login_codes import LoginCodes
 from domain.message_timers import MessageTimers
 from domain.messages import Messages
@@ -125,6 +129,7 @@ class Server:
             bus=bus,
             clock=clock,
         )
+        groups = Groups(store=stores.groups, conversations=stores.conversations, rosters=rosters, bus=bus, clock=clock)
         sender = (
             WebhookCodeSender(config.codes.webhook_url, config.codes.webhook_secret)
             if config.codes.webhook_url
@@ -145,8 +150,9 @@ class Server:
         )
         timers = MessageTimers(store=stores.timers, messages=messages, rosters=rosters, profiles=profiles, clock=clock)
         self._file_service = FileService(config, self._data_dir, stores.files, clock)
+        directory = InProcessPresenceDirectory()
         presence = self._presence = Presence(
-            directory=InProcessPresenceDirectory(),
+            directory=directory,
             store=stores.conversations,
             users=stores.users,
             bus=bus,
@@ -220,8 +226,14 @@ class Server:
                     accounts=accounts,
                     profiles=profiles,
                     conversations=conversations,
+                    groups=groups,
                     messages=messages,
                     files=self._file_service.files,
+                    broadcasts=Broadcasts(
+                        store=stores.broadcasts, profiles=profiles, directory=directory, bus=bus, clock=clock
+                    ),
+                    client_events=ClientEvents(store=stores.client_events, clock=clock),
+                    cascade=Cascade(accounts=accounts, stream=None),
                     presence=presence,
                     connection_count=lambda: stats.connections,
                     clock=clock,
@@ -233,6 +245,7 @@ class Server:
                     contacts=contacts,
                     applications=applications,
                     conversations=conversations,
+                    groups=groups,
                     messages=messages,
                     files=self._file_service.files,
                     presence=presence,

@@ -16,7 +16,7 @@ from domain.errors import (
 )
 from domain.events import Event, LoginRevoked, ProfileChanged, UserDeactivated
 from domain.model import DialectName, Login, Profile, User
-from domain.passwords import Passwords, check_password
+from domain.passwords import NO_PASSWORD, Passwords, check_password
 from domain.ports import Audience, Bus, Clock, LoginStore, RateLimiter, UserStore
 from domain.profiles import Profiles
 from domain.tokens import Claims, Tokens, new_id
@@ -115,9 +115,7 @@ class Accounts:
     ) -> User:
         """A new account. InvalidValue, UsernameTaken, EmailTaken, PhoneTaken, RateLimited. `address` is the
         client's."""
-        username = username.strip()
-        if not 0 < len(username) <= MAX_USERNAME_CHARS or not username.isprintable():
-            raise InvalidValue("username", f"1 to {MAX_USERNAME_CHARS} printable characters")
+        username = checked_username(username)
         nickname = username if nickname is None else nickname
         check_nickname(nickname)
         check_password(password)
@@ -135,6 +133,23 @@ class Accounts:
             phone=phone,
             avatar=avatar,
         )
+
+    async def provision(self, username: str, nickname: str, is_active: bool) -> bool:
+        """Makes the account, or changes it to this, as another system keeps it. True if it was made; it has no password
+        then. InvalidValue."""
+        username = checked_username(username)
+        check_nickname(nickname)
+        user = await self._users.find(username=username)
+        is_new = user is None
+        if user is None:
+            user = await self._users.create(
+                username=username, nickname=nickname, password_hash=NO_PASSWORD, now_ms=self._clock.now_ms()
+            )
+        elif user.nickname != nickname:
+            user = await self.update_profile(user.id, nickname=nickname)
+        if user.is_active != is_active:
+            await self.set_active(user.id, is_active)
+        return is_new
 
     async def login(
         self,
@@ -346,6 +361,14 @@ class Accounts:
         if not user.is_active:
             raise InvalidState(f"the account {ADMIN_USERNAME!r} is deactivated")
         return user if user.is_admin else await self.set_admin(ADMIN_USERNAME, True)
+
+
+def checked_username(username: str) -> str:
+    """Without the spaces around it. InvalidValue unless 1 to 50 printable characters are left."""
+    username = username.strip()
+    if not 0 < len(username) <= MAX_USERNAME_CHARS or not username.isprintable():
+        raise InvalidValue("username", f"1 to {MAX_USERNAME_CHARS} printable characters")
+    return username
 
 
 def check_nickname(nickname: str) -> None:

@@ -341,8 +341,7 @@ class Conversations:
         async with self._store.edit(conversation_id) as edit:
             actor = await _actor(edit, operator.id)
             require_group(edit.conversation)
-            if actor.role is Role.MEMBER and not edit.conversation.allow_invite:
-                raise Forbidden("only the owner and admins may add members to this group")
+            require_right_to_invite(edit.conversation, actor.role)
             if role is Role.ADMIN and actor.role is not Role.OWNER:
                 raise Forbidden("only the owner may appoint admins")
             await self._check_known(wanted)
@@ -382,8 +381,9 @@ class Conversations:
             kind = NoticeKind.LEFT if leaves else NoticeKind.KICKED
             recipients = await edit.administrator_ids() if leaves else (user_id,)
             note = await self._note(edit, kind, operator, user_id, recipients, now_ms)
-        self._publish(conversation_id, event, before)
+        # The notice first: whoever was removed hears nothing of the group after the removal.
         self._tell((note,))
+        self._publish(conversation_id, event, before)
         return conversation
 
     async def update_member(
@@ -397,7 +397,8 @@ class Conversations:
         muted_until_ms: int | None = None,
     ) -> None:
         """Changes role (owner only; `owner` transfers the group), nickname (one's own, or by owner and admins over
-        lower ranks), mute (0 ends it; like removing). All or nothing.
+        lower ranks), mute (0 ends it; like removing). All or nothing; who may not change a member is told so even if
+        nothing would change.
 
         ConversationNotFound, NotAMember, MemberNotFound, Forbidden, InvalidState, InvalidValue."""
         if nickname is not None and len(nickname) > MAX_NAME_CHARS:
@@ -411,10 +412,9 @@ class Conversations:
             target = await edit.member(user_id)
             if target is None:
                 raise MemberNotFound
-            if nickname is not None and user_id != operator.id:
+            if user_id != operator.id or muted_until_ms is not None:
                 _require_rank(actor, target)
             if muted_until_ms is not None:
-                _require_rank(actor, target)
                 kinds.append(NoticeKind.MUTED if muted_until_ms > now_ms else NoticeKind.UNMUTED)
             if role is not None and role is not target.role:
                 events += await _change_role(edit, actor, target, role, now_ms)
@@ -492,6 +492,12 @@ def require_group(conversation: Conversation) -> None:
     """InvalidState if it is a single conversation."""
     if conversation.kind is not ConversationKind.GROUP:
         raise InvalidState("a single conversation has its two members and no settings")
+
+
+def require_right_to_invite(conversation: Conversation, role: Role) -> None:
+    """Forbidden to plain members unless the group's `allow_invite`."""
+    if role is Role.MEMBER and not conversation.allow_invite:
+        raise Forbidden("only the owner and admins may invite to this group")
 
 
 def _require_rank(actor: Member, target: Member) -> None:

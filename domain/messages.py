@@ -210,10 +210,10 @@ class Messages:
             raise MessageNotFound
         return roster, seat
 
-    async def edit(self, editor: Profile, message_id: int, content: str) -> Message:
-        """Replaces the text of one's own message. It speaks to the others, so who may not send may not edit.
-        MessageNotFound, NotAMember, Muted, Blocked, Forbidden, InvalidState, InvalidValue."""
-        if not 0 < len(content) <= self._limits.max_content_chars:
+    async def edit(self, editor: Profile, message_id: int, content: str | None) -> Message:
+        """Replaces the text of one's own message; None leaves it as it is. It speaks to the others, so who may not
+        send may not edit. MessageNotFound, NotAMember, Muted, Blocked, Forbidden, InvalidState, InvalidValue."""
+        if content is not None and not 0 < len(content) <= self._limits.max_content_chars:
             raise InvalidValue("content", f"1 to {self._limits.max_content_chars} characters")
         async with self._store.edit(message_id) as edit:
             roster, _ = await self._seat_for(editor.id, edit.message)
@@ -224,6 +224,8 @@ class Messages:
                 raise InvalidState("the message was recalled or deleted")
             if edit.message.kind is not MessageKind.TEXT:
                 raise InvalidState("only text messages can be edited")
+            if content is None:
+                return edit.message
             if edit.message.is_scheduled:
                 return edit.set(None, content=content, updated_at_ms=self._clock.now_ms())
             message = edit.set(

@@ -22,6 +22,10 @@ def check_password(password: str) -> None:
         raise InvalidValue("password", f"at most {MAX_PASSWORD_BYTES} bytes in UTF-8")
 
 
+NO_PASSWORD: Final = ""
+"""In place of a hash: nothing matches it."""
+
+
 class Passwords:
     def __init__(self, rounds: int = 12, threads: int = 2) -> None:
         self._rounds = rounds
@@ -37,13 +41,14 @@ class Passwords:
         return (await loop.run_in_executor(self._threads, bcrypt.hashpw, secret, salt)).decode()
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Takes as long for an account that does not exist (`password_hash` of None) as for one that does."""
+        """Takes as long for an account that does not exist (`password_hash` of None) or has no password as for any
+        other."""
         secret = password.encode("utf-8", "surrogatepass")
         fits = len(secret) <= MAX_PASSWORD_BYTES
         expected = (password_hash or self._nobody).encode()
         loop = asyncio.get_running_loop()
         ok = await loop.run_in_executor(self._threads, bcrypt.checkpw, secret[:MAX_PASSWORD_BYTES], expected)
-        return ok and fits and password_hash is not None
+        return ok and fits and bool(password_hash)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -25,8 +25,10 @@ from domain.model import (
     User,
 )
 from domain.records import (
+    Broadcast,
     Call,
     CallEnd,
+    ClientEvent,
     Contact,
     ContactView,
     FriendRequest,
@@ -35,9 +37,12 @@ from domain.records import (
     GroupApplicationView,
     GroupNotice,
     GroupNoticeView,
+    GroupStats,
+    InviteCode,
     NoticeKind,
     RequestStatus,
     StoredFile,
+    StreamInfo,
 )
 
 
@@ -389,6 +394,59 @@ class ApplicationStore(Protocol):
         ...
 
     async def read_notices(self, user_id: int, up_to_id: int) -> None: ...
+
+
+class GroupStore(Protocol):
+    """Invite codes, statistics, and the search for groups that anybody may find."""
+
+    async def add_code(self, code: InviteCode, keep: int) -> None:
+        """Keeps it, and of its creator's codes for the group the newest `keep`; those of anybody that have expired by
+        then are dropped."""
+        ...
+
+    async def code(self, code: str) -> InviteCode | None:
+        """As it was made, expired or not."""
+        ...
+
+    async def stats(self, conversation_id: int, since_ms: int) -> GroupStats | None:
+        """None if there is no such active conversation. Active members are those who joined, read or wrote since
+        then; of the messages only the newest 10,000 are looked at."""
+        ...
+
+    async def search(self, keyword: str, *, offset: int, limit: int) -> tuple[list[Conversation], int]:
+        """Active public groups whose name contains the keyword, literally and without case, the largest first; and how
+        many there are."""
+        ...
+
+
+class BroadcastStore(Protocol):
+    async def add(self, broadcast: Broadcast, event: Callable[[Broadcast], Event]) -> Broadcast:
+        """Keeps it under an id of its own; `event(broadcast)` is kept for its recipients' resuming clients in the same
+        transaction."""
+        ...
+
+    async def list_for(self, user_id: int, *, offset: int, limit: int) -> tuple[list[Broadcast], int]:
+        """Those that were meant for the user: for everybody since the account exists, or for the user by name. Newest
+        first, and how many there are. Of the targets only the user is named."""
+        ...
+
+
+class ClientEventStore(Protocol):
+    async def add(self, event: ClientEvent) -> ClientEvent:
+        """Keeps it under an id of its own."""
+        ...
+
+    async def find(
+        self, *, user_id: int | None, event_type: str | None, start_ms: int, end_ms: int, offset: int, limit: int
+    ) -> tuple[list[ClientEvent], int]:
+        """With start_ms <= occurred_at_ms <= end_ms, the latest first, and how many there are."""
+        ...
+
+
+class EventStream(Protocol):
+    """The stream from which other systems read messages and events."""
+
+    async def info(self) -> StreamInfo: ...
 
 
 class ContactEdit(Protocol):

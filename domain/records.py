@@ -119,6 +119,16 @@ class InviteCode(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
+class GroupStats(msgspec.Struct, frozen=True, kw_only=True):
+    """`message_count` has the recalled ones too, which keep their place. `active_members` have joined, read or written
+    lately."""
+
+    member_count: int
+    message_count: int
+    active_members: int
+    created_at_ms: int
+
+
 class GroupApplicationView(msgspec.Struct, frozen=True):
     application: GroupApplication
     applicant: Profile
@@ -297,6 +307,17 @@ class ClientEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     occurred_at_ms: int
     created_at_ms: int
+
+
+class StreamInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where other systems read what happens here. `url` has no password; `last_id` is the newest entry's, `groups` the
+    names of the consumer groups that there are."""
+
+    url: str
+    stream: str
+    length: int
+    last_id: str
+    groups: tuple[str, ...] = ()
 
 
 class MemberChange(msgspec.Struct, frozen=True, kw_only=True):

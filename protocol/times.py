@@ -26,7 +26,11 @@ def _iso_second(second: int) -> str:
 def parse_iso_time(text: str) -> int:
     """Milliseconds since the Unix epoch; a time without an offset is UTC. ValueError, also outside the years
     1970 to 9999: what was parsed can be shown again."""
-    instant = datetime.fromisoformat(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        # Its text repeats the input.
+        raise ValueError("must be an ISO 8601 time") from None
     at_ms = int(instant.replace(tzinfo=instant.tzinfo or UTC).timestamp() * 1000)
     if not 0 <= at_ms <= MAX_TIME_MS:
         raise ValueError("the time is out of range")

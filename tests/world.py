@@ -7,10 +7,14 @@ from typing import Any
 
 from domain.accounts import AccountLimits, Accounts, Revocations
 from domain.applications import Applications
+from domain.broadcasts import Broadcasts
 from domain.calls import CallLimits, Calls
+from domain.cascade import Cascade
+from domain.client_events import ClientEvents
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.files import FileLimits, Files
+from domain.groups import Groups
 from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
 from domain.passwords import Passwords
@@ -105,6 +109,22 @@ class Rules:
             clock=self.clock,
             limits=self._message_limits,
         )
+        self.groups = Groups(
+            store=self.stores.groups,
+            conversations=self.stores.conversations,
+            rosters=self.rosters,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.broadcasts = Broadcasts(
+            store=self.stores.broadcasts,
+            profiles=self.profiles,
+            directory=self.directory,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
+        self.cascade = Cascade(accounts=self.accounts, stream=None)
         self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
         self.applications = Applications(
             store=self.stores.applications,

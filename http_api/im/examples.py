@@ -140,3 +140,21 @@ FILE_LIST: Final[dict[str, Any]] = {
 FILE_DOWNLOAD: Final[dict[str, Any]] = _FILE | {
     "download_url": "/api/v1/files/download/d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10"
 }
+
+BROADCAST: Final[dict[str, Any]] = {
+    "id": 456,
+    "title": "系统公告",
+    "content": "系统将于今晚进行维护",
+    "priority": "high",
+    "sender_id": 1,
+    "created_at": "2025-01-08T16:00:00Z",
+}
+
+CLIENT_EVENT: Final[dict[str, Any]] = {
+    "id": 1,
+    "user_id": 1,
+    "event_type": "check_in",
+    "data": {"place": "总部"},
+    "occurred_at": "2025-01-08T08:00:00Z",
+    "created_at": "2025-01-08T08:00:02Z",
+}

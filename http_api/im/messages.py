@@ -6,7 +6,7 @@ from typing import Any
 from domain.answer import answer
 from domain.errors import DomainError
 from domain.messages import Messages
-from domain.model import Draft, Location, Message, MessageKind
+from domain.model import Draft, Location, MessageKind
 from domain.profiles import Profiles
 from http_api.im import examples
 from http_api.im.edge import IM
@@ -93,17 +93,14 @@ class MessageRoutes:
         return await self._messages.place(call.caller.id, call.ids["conversation_id"], cursor)
 
     async def get(self, call: Call[None, None]) -> Any:
-        return await self._shown(await self._messages.visible(call.caller.id, call.ids["message_id"]))
-
-    async def update(self, call: Call[requests.MessageUpdate, None]) -> Any:
-        message_id, content = call.ids["message_id"], call.body.content
-        if content is None:
-            return await self._shown(await self._messages.visible(call.caller.id, message_id))
-        return views.message(await self._messages.edit(call.caller, message_id, content), call.caller)
-
-    async def _shown(self, message: Message) -> Any:
+        message = await self._messages.visible(call.caller.id, call.ids["message_id"])
         senders = await self._profiles.get_many((message.sender_id,))
         return views.message(message, senders.get(message.sender_id))
+
+    async def update(self, call: Call[requests.MessageUpdate, None]) -> Any:
+        return views.message(
+            await self._messages.edit(call.caller, call.ids["message_id"], call.body.content), call.caller
+        )
 
     async def recall(self, call: Call[None, None]) -> None:
         await self._messages.recall(call.caller, call.ids["message_id"])

@@ -1,15 +1,21 @@
 """All routes of im over its use cases."""
 
 from domain.accounts import Accounts
+from domain.broadcasts import Broadcasts
+from domain.cascade import Cascade
+from domain.client_events import ClientEvents
 from domain.conversations import Conversations
 from domain.files import Files
+from domain.groups import Groups
 from domain.messages import Messages
 from domain.ports import Clock
 from domain.presence import Presence
 from domain.profiles import Profiles
 from http_api.im.accounts import AccountRoutes
 from http_api.im.conversations import ConversationRoutes
+from http_api.im.extras import ExtraRoutes
 from http_api.im.files import FileRoutes
+from http_api.im.groups import GroupRoutes
 from http_api.im.messages import MessageRoutes
 from http_api.im.realtime import ConnectionCount, RealtimeRoutes
 from http_api.im.system import SystemRoutes
@@ -21,8 +27,12 @@ def im_groups(
     accounts: Accounts,
     profiles: Profiles,
     conversations: Conversations,
+    groups: Groups,
     messages: Messages,
     files: Files,
+    broadcasts: Broadcasts,
+    client_events: ClientEvents,
+    cascade: Cascade,
     presence: Presence,
     connection_count: ConnectionCount,
     clock: Clock,
@@ -31,8 +41,10 @@ def im_groups(
     return [
         *AccountRoutes(accounts, presence).groups(),
         *ConversationRoutes(conversations).groups(),
+        *GroupRoutes(groups).groups(),
         *MessageRoutes(messages, profiles).groups(),
         *FileRoutes(files).groups(),
         *RealtimeRoutes(presence, profiles, connection_count).groups(),
+        *ExtraRoutes(broadcasts, client_events, cascade).groups(),
         *SystemRoutes(clock, version).groups(),
     ]

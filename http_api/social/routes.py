@@ -5,6 +5,7 @@ from domain.applications import Applications
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.files import Files
+from domain.groups import Groups
 from domain.messages import Messages
 from domain.ports import Clock
 from domain.presence import Presence
@@ -14,6 +15,7 @@ from http_api.social.chat import ChatRoutes
 from http_api.social.files import FileRoutes
 from http_api.social.friends import FriendRoutes
 from http_api.social.groups import GroupRoutes
+from http_api.social.search import SearchRoutes
 
 
 def social_groups(
@@ -22,6 +24,7 @@ def social_groups(
     contacts: Contacts,
     applications: Applications,
     conversations: Conversations,
+    groups: Groups,
     messages: Messages,
     files: Files,
     presence: Presence,
@@ -29,6 +32,7 @@ def social_groups(
 ) -> list[RouteGroup]:
     return [
         *AccountRoutes(accounts).groups(),
+        *SearchRoutes(accounts, groups, conversations).groups(),
         *FriendRoutes(contacts, presence).groups(),
         *GroupRoutes(conversations, applications, clock).groups(),
         *ChatRoutes(messages, conversations).groups(),

@@ -30,6 +30,8 @@ from protocol.fields import (
     RequestModel,
 )
 
+StandardId = Annotated[str, StringConstraints(min_length=1, max_length=20), NotBlank]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), NotBlank]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_CHARS)]
 FileId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_FILE_ID_CHARS)]
 Degrees = Annotated[str, StringConstraints(min_length=1, max_length=32)]
@@ -38,7 +40,7 @@ Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARS)
 Url = Annotated[str, StringConstraints(max_length=500)]
 Watermark = Annotated[str, StringConstraints(max_length=200)]
 MaxMembers = Annotated[int, Field(ge=MIN_MEMBERS, le=MAX_MEMBERS)]
-PageSize = Annotated[QueryInt, Field(ge=1, le=100)]
+PageSize = Annotated[QueryInt, Field(ge=1, le=200)]
 HistorySize = Annotated[QueryInt, Field(ge=1, le=200)]
 RoleName = Literal["owner", "admin", "member"]
 StatusName = Literal["active", "left", "removed"]
@@ -54,8 +56,8 @@ class LoginForm(RequestModel):
 class UserCreate(RequestModel):
     """im API 2.1."""
 
-    standard_id: Annotated[str, StringConstraints(min_length=1, max_length=20), NotBlank]
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100), NotBlank]
+    standard_id: StandardId
+    name: PersonName
     password: Password
 
 
@@ -237,3 +239,17 @@ class GroupMembersBody(RequestModel):
     """The older list's form of 7.1."""
 
     user_ids: Ids = Field(default_factory=list)
+
+
+class GroupSearch(RequestModel):
+    """im API 7.5; `skip` is an extra."""
+
+    keyword: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    limit: Annotated[QueryInt, Field(ge=1, le=50)] = 10
+    skip: Offset = 0
+
+
+class GroupJoin(RequestModel):
+    """`POST /groups/join`, an extra."""
+
+    invite_code: Annotated[str, StringConstraints(min_length=1, max_length=64)]

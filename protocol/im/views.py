@@ -15,7 +15,7 @@ from domain.model import (
     Receipt,
     User,
 )
-from domain.records import StoredFile
+from domain.records import GroupStats, StoredFile
 from protocol.times import iso_time, iso_time_or_none
 
 Json = dict[str, Any]
@@ -86,6 +86,27 @@ def conversation_list(views: Sequence[ConversationView], total: int, *, skip: in
         "total": total,
         "page": skip // limit + 1,
         "page_size": limit,
+    }
+
+
+def group_item(what: Conversation) -> Json:
+    """One item of im API 7.5."""
+    return {
+        "id": what.id,
+        "name": what.name,
+        "description": what.description,
+        "member_count": what.member_count,
+        "avatar": what.avatar,
+    }
+
+
+def group_stats(stats: GroupStats) -> Json:
+    """im API 7.4."""
+    return {
+        "member_count": stats.member_count,
+        "message_count": stats.message_count,
+        "active_members": stats.active_members,
+        "created_at": iso_time(stats.created_at_ms),
     }
 
 

@@ -152,6 +152,8 @@ class SqlConversationEdit:
     async def set(self, **fields: Any) -> Conversation:
         if fields:
             values = {name: value.value if hasattr(value, "value") else value for name, value in fields.items()}
+            if "name" in fields:
+                values["name_key"] = rows.group_name_key(fields["name"])
             await self._connection.execute(
                 update(conversations).where(conversations.c.id == self.conversation.id).values(**values)
             )

@@ -334,6 +334,7 @@ class SqlConversationStore:
                 "kind": conversation.kind.value,
                 "status": conversation.status.value,
                 "member_count": len(others) + 1,
+                "name_key": rows.group_name_key(conversation.name),
             }
             result = await connection.execute(insert(conversations).values(**values))
             edit = SqlConversationEdit(connection, await self._fresh(connection, result), self._database.now_ms)

@@ -274,6 +274,11 @@ def search_key(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def group_name_key(name: str | None) -> str | None:
+    """The key may be longer than the name; its beginning is enough."""
+    return None if name is None else search_key(name)[:255]
+
+
 def application(row: Row) -> GroupApplication:
     """Of the columns that the record names, in its order."""
     values = dict(zip(GroupApplication.__struct_fields__, row, strict=False))

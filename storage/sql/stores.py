@@ -1,11 +1,14 @@
 """The stores that are the same on every SQL database."""
 
 from storage.sql.applications import SqlApplicationStore
+from storage.sql.broadcasts import SqlBroadcastStore
 from storage.sql.calls import SqlCallStore
+from storage.sql.client_events import SqlClientEventStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.files import SqlFileStore
+from storage.sql.groups import SqlGroupStore
 from storage.sql.logins import SqlLoginStore
 from storage.sql.messages import SqlMessageStore
 from storage.sql.sync import SqlSyncStore
@@ -21,6 +24,9 @@ class SqlStores:
         self.users = SqlUserStore(database)
         self.logins = SqlLoginStore(database)
         self.conversations = SqlConversationStore(database)
+        self.groups = SqlGroupStore(database)
+        self.broadcasts = SqlBroadcastStore(database)
+        self.client_events = SqlClientEventStore(database)
         self.contacts = SqlContactStore(database)
         self.applications = SqlApplicationStore(database)
         self.calls = SqlCallStore(database)

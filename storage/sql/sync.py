@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, func, or_, select, union_all
+from sqlalchemy import BindParameter, and_, bindparam, func, literal, or_, select, union_all
 
 from domain.events import (
     Event,
@@ -19,7 +19,7 @@ from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import ConversationStatus, MemberStatus, Message
 from domain.ports import Missed, News, Recorded
 from storage.sql import rows
-from storage.sql.changes import read_event
+from storage.sql.changes import EVERYBODY, read_event
 from storage.sql.database import Database
 from storage.sql.dialects import Query
 from storage.sql.plan import Plan
@@ -108,6 +108,7 @@ _CHANGES_BY_SCAN: Final = Query(
         changes.c.id > _since,
         or_(
             changes.c.user_id == bindparam("user_id"),
+            changes.c.conversation_id == EVERYBODY,
             and_(changes.c.user_id.is_(None), changes.c.id > func.coalesce(members.c.since_change_id, changes.c.id)),
         ),
     )
@@ -131,6 +132,9 @@ _found: Final = union_all(
     .select_from(changes)
     .outerjoin(members, and_(members.c.conversation_id == changes.c.conversation_id, _is_mine))
     .where(changes.c.user_id == bindparam("user_id"), changes.c.id > _since),
+    select(changes.c.id, changes.c.event, literal(0)).where(
+        changes.c.conversation_id == EVERYBODY, changes.c.id > _since
+    ),
 ).subquery()
 _CHANGES_BY_MEMBER: Final = Query(select(_found).order_by(_found.c.id).limit(bindparam("limit")))
 

@@ -150,6 +150,7 @@ conversations = table(
     string("kind", 16),
     string("single_key", 48, nullable=True),
     string("name", 255, nullable=True),
+    string("name_key", 255, nullable=True),
     Column("description", Text, nullable=True),
     string("avatar", 1024, nullable=True),
     ref("creator_id"),
@@ -266,7 +267,8 @@ changes = table(
     Index(None, "user_id"),
     sqlite_autoincrement=True,
 )
-"""The resume log: events other than new messages and receipts. With a `user_id` for that user alone."""
+"""The resume log: events other than new messages and receipts. With a `user_id` for that user alone, with a
+`conversation_id` of 0 for everybody."""
 
 contacts = table(
     "contacts",

@@ -124,12 +124,19 @@ class Person:
             body = {"standard_id": name, "name": name.title(), "password": password}
             async with http.post("/api/v1/users/", json=body) as response:
                 assert response.status == 200, await response.text()
-                user = await response.json()
+        return await cls.login(server, name, password)
+
+    @classmethod
+    async def login(cls, server: ServerProcess, name: str, password: str) -> "Person":
+        """Of an account that exists."""
+        async with aiohttp.ClientSession(server.url) as http:
             form = {"username": name, "password": password}
             async with http.post("/api/v1/auth/login/access-token", data=form) as response:
                 assert response.status == 200, await response.text()
                 login = await response.json()
-        return cls(server, name, user["id"], login["access_token"], login["refresh_token"])
+        person = cls(server, name, 0, login["access_token"], login["refresh_token"])
+        person.id = (await person.request("GET", "/api/v1/users/me"))["id"]
+        return person
 
     async def request(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
         """One REST call; asserts its status and returns the decoded body, None without one."""

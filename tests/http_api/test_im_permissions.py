@@ -43,6 +43,14 @@ MATRIX: Final[dict[tuple[str, str], tuple[Any, dict[str, int]]]] = {
         None,
         {"stranger": 403, "member": 403, "admin": 200, "owner": 200},
     ),
+    ("POST", f"{GROUP}/invite-code"): (
+        None,
+        {"stranger": 403, "member": 200, "admin": 200, "owner": 200},
+    ),
+    ("GET", f"{GROUP}/stats"): (
+        None,
+        {"stranger": 403, "member": 200, "admin": 200, "owner": 200},
+    ),
     ("GET", "/api/v1/messages/conversation/{conversation_id}"): (
         None,
         {"stranger": 403, "member": 200, "admin": 200, "owner": 200},
@@ -130,7 +138,7 @@ async def scene(world: World) -> Scene:
 async def test_the_matrix_names_every_route_with_an_id(world: World) -> None:
     routes = {
         (route.method, PathTemplate(group.prefix + route.path).documented)
-        for group in world.groups
+        for group in world.route_groups
         for route in group.routes
         if group.edge.name == "im" and "{" in route.path
     }
@@ -214,8 +222,85 @@ async def test_a_stranger_learns_nothing_from_cursors(scene: Scene) -> None:
 
 
 async def test_every_other_route_wants_a_token(world: World) -> None:
-    for group in world.groups:
+    for group in world.route_groups:
         for route in group.routes:
             if route.access is not Access.PUBLIC and "{" not in route.path:
                 response = await world.client.request(route.method, group.prefix + route.path)
                 assert response.status == 401, f"{route.method} {group.prefix}{route.path}"
+
+
+CREATED: Final[dict[str, dict[str, Any]]] = {
+    "/api/v1/users/": {"standard_id": "mallory", "name": "M", "password": "secret-1"},
+    "/api/v1/conversations/group": {"name": "g", "member_ids": []},
+    "/api/v1/messages/text": {"content": "x"},
+    "/api/v1/events/": {"event_type": "x", "data": {}},
+}
+ASSIGNED: Final[dict[str, Any]] = {
+    "id": 77_777,
+    "role": "owner",
+    "is_admin": True,
+    "is_active": False,
+    "creator_id": 77_777,
+    "sender_id": 77_777,
+    "user_id": 77_777,
+    "status": "dissolved",
+    "seq": 77_777,
+    "member_count": 77_777,
+    "created_at": "2001-01-01T00:00:00Z",
+    "updated_at": "2001-01-01T00:00:00Z",
+}
+"""What nobody may set of something they make."""
+
+
+@pytest.mark.parametrize("path", CREATED)
+async def test_nothing_is_assigned_that_is_not_declared(scene: Scene, world: World, path: str) -> None:
+    member = scene.people["member"]
+    body = CREATED[path] | {"conversation_id": scene.group} | ASSIGNED
+    if "member_ids" in body:
+        body["member_ids"] = [member.id]
+    response = await member.request("POST", path, json=body)
+    made = await response.json()
+    assert response.status in (200, 201), made
+    taken = {name for name, value in ASSIGNED.items() if name in made and made[name] == value}
+    assert not taken
+    if path == "/api/v1/users/":
+        assert not (await world.profiles.get(made["id"])).is_admin
+
+
+async def test_changes_assign_nothing_that_is_not_declared(scene: Scene) -> None:
+    owner, admin = scene.people["owner"], scene.people["admin"]
+    before = await owner.ask("GET", scene.path(CONVERSATION))
+    assert await admin.ask("PUT", scene.path(CONVERSATION), ASSIGNED) == before
+    await admin.ask("PUT", scene.path(f"{CONVERSATION}/members/{{user_id}}"), {"role": "owner"}, expect=403)
+    await admin.ask("PUT", scene.path(MESSAGE), ASSIGNED, expect=422)
+    after = await owner.ask("GET", scene.path("/api/v1/messages/single/{message_id}"))
+    assert after["sender_id"] == scene.people["sender"].id
+
+
+SECRET: Final = "hunter2-never-shown"
+
+
+async def test_refusals_never_repeat_the_input(scene: Scene, world: World) -> None:
+    root = await world.person(is_admin=True)
+    refused = 0
+    for group in (group for group in world.route_groups if group.edge.name == "im"):
+        for route in group.routes:
+            path = scene.path(PathTemplate(group.prefix + route.path).documented)
+            if route.body is not None:
+                properties = route.body.model_json_schema()["properties"]
+                for sent in (
+                    {"json": {name: {"very": [SECRET]} for name in properties}},
+                    {"json": dict.fromkeys(properties, SECRET * 300)},
+                    {"json": {name: [SECRET] for name in properties}},
+                    {"json": [SECRET]},
+                    {"data": f'{{"{SECRET}'},
+                ):
+                    response = await root.request(route.method, path, **sent)
+                    assert SECRET not in await response.text(), path
+                    refused += response.status == 422
+            if route.query is not None:
+                names = route.query.model_json_schema()["properties"]
+                response = await root.request(route.method, path, params=dict.fromkeys(names, SECRET * 60))
+                assert SECRET not in await response.text(), path
+                refused += response.status == 422
+    assert refused > 40

@@ -186,3 +186,23 @@ async def test_notices(world: World) -> None:
     assert invited["type"] == 1
     again = (await ok(bob, "GET", "/notification/group/notifications"))["notifications"]
     assert [each["is_read"] for each in again] == [True, True]
+
+
+async def test_searching_users_and_public_groups(world: World) -> None:
+    alice, bob = await world.person("alice"), await world.person("bob")
+    made = await ok(alice, "POST", "/group/create", {"group_name": "Alice's 50%"})
+    hidden = await world.conversations.create_group(
+        (await world.accounts.get(alice.id)).profile, (), name="alice in private", is_public=False
+    )
+    found = await ok(bob, "GET", "/search?keyword=ALICE")
+    assert found == {
+        "groups": [made],
+        "totalGroups": 1,
+        "totalUsers": 1,
+        "users": [await ok(alice, "GET", "/user/profile")],
+    }
+    assert hidden.id not in [group["id"] for group in found["groups"]]
+    assert (await ok(bob, "GET", "/search?keyword=0%25"))["groups"] == [made]
+    assert (await ok(bob, "GET", "/search?keyword=%25"))["totalUsers"] == 0
+    for query in ("", "?keyword=", "?keyword=%20"):
+        await refused(bob, 400, "GET", f"/search{query}")

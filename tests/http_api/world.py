@@ -52,8 +52,12 @@ class World(Rules):
             accounts=self.accounts,
             profiles=self.profiles,
             conversations=self.conversations,
+            groups=self.groups,
             messages=self.messages,
             files=self.files,
+            broadcasts=self.broadcasts,
+            client_events=self.client_events,
+            cascade=self.cascade,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             clock=self.clock,
@@ -64,6 +68,7 @@ class World(Rules):
             contacts=self.contacts,
             applications=self.applications,
             conversations=self.conversations,
+            groups=self.groups,
             messages=self.messages,
             files=self.files,
             presence=self.presence,
@@ -86,10 +91,10 @@ class World(Rules):
             clock=self.clock,
         )
         inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
-        self.groups = [*im, *inbox, *social, *messenger]
+        self.route_groups = [*im, *inbox, *social, *messenger]
         return build_app(
             config=HttpConfig(**config),
-            groups=self.groups,
+            groups=self.route_groups,
             edges=EDGES,
             authenticate=self.accounts.authenticate,
             limiter=InProcessRateLimiter(),

@@ -9,8 +9,11 @@ from domain.events import ConversationCreated
 from domain.model import Conversation, ConversationKind, Draft, Message, Profile, User
 from domain.ports import (
     Appended,
+    BroadcastStore,
+    ClientEventStore,
     ConversationStore,
     FileStore,
+    GroupStore,
     LoginStore,
     Mark,
     Marked,
@@ -34,6 +37,15 @@ class Stores(Protocol):
 
     @property
     def conversations(self) -> ConversationStore: ...
+
+    @property
+    def groups(self) -> GroupStore: ...
+
+    @property
+    def broadcasts(self) -> BroadcastStore: ...
+
+    @property
+    def client_events(self) -> ClientEventStore: ...
 
     @property
     def messages(self) -> MessageStore: ...

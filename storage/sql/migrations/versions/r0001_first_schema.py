@@ -111,6 +111,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("single_key", sa.String(length=48), nullable=True),
         sa.Column("name", sa.String(length=255), nullable=True),
+        sa.Column("name_key", sa.String(length=255), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("avatar", sa.String(length=1024), nullable=True),
         sa.Column("creator_id", sa.BigInteger(), nullable=False),
