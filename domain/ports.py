@@ -430,6 +430,23 @@ class Missed(msgspec.Struct, frozen=True):
     position: str
 
 
+class Change(msgspec.Struct, frozen=True):
+    """A recorded event, for all members of a conversation or for one user."""
+
+    event: Event
+    conversation_id: int | None
+    user_id: int | None
+
+
+class News(msgspec.Struct, frozen=True):
+    """What the whole server has stored since a position: numbered messages, by conversation and seq, and then other
+    events in order. `position` covers them."""
+
+    messages: Sequence[Message]
+    changes: Sequence[Change]
+    position: str
+
+
 class SyncStore(Protocol):
     """Resume. A position is an opaque string that names a moment of the store: all that was committed before it."""
 
@@ -443,6 +460,11 @@ class SyncStore(Protocol):
         """What was committed after `position` in the user's conversations, without messages up to
         `cursors[conversation_id]` that the client has seen since. None if it cannot tell or if it is more than
         `limit` messages or events. The cost grows with the news, not with the number of conversations."""
+        ...
+
+    async def news(self, position: str, limit: int) -> News | None:
+        """What was committed after `position` in all conversations: for a process that missed events. None if it cannot
+        tell or if it is more than `limit` messages or events."""
         ...
 
 

@@ -138,7 +138,10 @@ class RedisBus:
 
     async def close(self) -> None:
         """Sends what waits and says farewell, if Redis is there."""
-        if self._tasks and self.trouble is None:
+        tasks, self._tasks = self._tasks, []
+        if not tasks:
+            return
+        if self.trouble is None:
             for peer in self._peers.values():
                 peer.is_leaving = True
             self._wake.set()
@@ -147,11 +150,11 @@ class RedisBus:
                 await asyncio.wait_for(self._all_sent.wait(), SOCKET_TIMEOUT_S)
             except TimeoutError:
                 log.warning("left without a word", reason="events were not taken in time")
-        for task in self._tasks:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            if self.trouble is None and self._tasks:
+            if self.trouble is None:
                 await self._membership.leave()
         except CLIENT_ERRORS as error:
             log.warning("left without a word", reason=reason(error))

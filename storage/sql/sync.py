@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, and_, bindparam, func, or_, select, union_
 from domain.events import Event, MessageDeleted, MessageEdited, MessagePinned, MessageRecalled, ReceiptMarked
 from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import ConversationStatus, MemberStatus, Message
-from domain.ports import Missed
+from domain.ports import Change, Missed, News
 from storage.sql import rows
 from storage.sql.changes import read_event
 from storage.sql.database import Database
@@ -159,6 +159,41 @@ _RECEIPTS_BY_MEMBER: Final = Query(
 )
 
 
+_NEW_MESSAGES: Final = Query(
+    select(*rows.MESSAGE_COLUMNS)
+    .where(messages.c.id > _since, messages.c.seq > 0)
+    .order_by(messages.c.id)
+    .limit(bindparam("limit"))
+)
+_NEW_CHANGES: Final = Query(
+    select(changes.c.event, changes.c.conversation_id, changes.c.user_id)
+    .where(changes.c.id > _since)
+    .order_by(changes.c.id)
+    .limit(bindparam("limit"))
+)
+_NEW_RECEIPTS: Final = Query(
+    select(receipts.c.conversation_id, receipts.c.user_id, receipts.c.to_seq, receipts.c.read_at_ms)
+    .where(receipts.c.id > _since)
+    .order_by(receipts.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+def news_plan(since: Position, limit: int) -> Plan[News | None]:
+    now = Position(*(yield _POSITION, {})[0])
+    if min(now.message_id - since.message_id, now.change_id - since.change_id, now.receipt_id - since.receipt_id) < 0:
+        return None
+    new_messages = yield _NEW_MESSAGES, {"since": since.message_id, "limit": limit + 1}
+    new_changes = yield _NEW_CHANGES, {"since": since.change_id, "limit": limit + 1}
+    new_receipts = yield _NEW_RECEIPTS, {"since": since.receipt_id, "limit": limit + 1}
+    if max(len(new_messages), len(new_changes) + len(new_receipts)) > limit:
+        return None
+    found = sorted(map(rows.message, new_messages), key=lambda message: (message.conversation_id, message.seq))
+    changed = [Change(read_event(text), conversation_id, user_id) for text, conversation_id, user_id in new_changes]
+    changed += [Change(event, event.conversation_id, None) for event in _receipts(new_receipts)]
+    return News(found, changed, str(now))
+
+
 def missed_plan(
     user_id: int, since: Position, cursors: Mapping[int, int], limit: int, scanned_rows: int
 ) -> Plan[Missed | None]:
@@ -247,7 +282,7 @@ def _events(news: Sequence[Sequence[Any]]) -> list[Event]:
     return events
 
 
-def _receipts(news: Sequence[Sequence[int]]) -> list[Event]:
+def _receipts(news: Sequence[Sequence[int]]) -> list[ReceiptMarked]:
     """One for each reader of a conversation."""
     read: dict[tuple[int, int], tuple[int, int]] = {}
     for conversation_id, user_id, to_seq, at_ms in news:
@@ -274,3 +309,7 @@ class SqlSyncStore:
         if since is None:
             return None
         return await self._database.read(missed_plan(user_id, since, cursors, limit, self._scanned_rows))
+
+    async def news(self, position: str, limit: int) -> News | None:
+        since = Position.parse(position)
+        return None if since is None else await self._database.read(news_plan(since, limit))
