@@ -25,7 +25,7 @@ from domain.events import (
 )
 from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import MAX_ID, Message, Profile
-from domain.ports import Audience, Bus, Change, News, SyncStore
+from domain.ports import Audience, Bus, News, Recorded, SyncStore
 from domain.profiles import Profiles
 from domain.rosters import ROSTER_EVENTS, Rosters
 
@@ -234,7 +234,7 @@ class CatchUp:
                     self._bus.publish_here(ProfileChanged(profile), Audience((user_id,)))
 
     async def _tell(self, news: News) -> None:
-        changes = [change for change in news.changes if not self._delivered.has_heard(change.event)]
+        changes = [change for change in news.events if not self._delivered.has_heard(change.event)]
         self._rosters.forget(
             {
                 change.conversation_id
@@ -242,22 +242,23 @@ class CatchUp:
                 if change.conversation_id is not None and type(change.event) in ROSTER_EVENTS
             }
         )
-        for first in range(0, len(news.messages), AT_ONCE):
-            for message, audience in await self._stored.events(news.messages[first : first + AT_ONCE]):
+        messages = sorted(news.messages, key=lambda message: (message.conversation_id, message.seq))
+        for first in range(0, len(messages), AT_ONCE):
+            for message, audience in await self._stored.events(messages[first : first + AT_ONCE]):
                 self._bus.publish_here(message, audience)
             await asyncio.sleep(0)
         for event, audience in await self._changes(changes):
             self._bus.publish_here(event, audience)
             self._delivered.caught(event)
 
-    async def _changes(self, changes: Sequence[Change]) -> list[tuple[Event, Audience]]:
+    async def _changes(self, changes: Sequence[Recorded]) -> list[tuple[Event, Audience]]:
         """Each event once: it may be recorded for the members of now, and apart for one who was a member before."""
         found: dict[int, tuple[Event, int | None, set[int]]] = {}
         for change in changes:
             key = hash((type(change.event), change.event))
             _, _, user_ids = found.setdefault(key, (change.event, change.conversation_id, set()))
-            if change.user_id is not None:
-                user_ids.add(change.user_id)
+            if change.only_for is not None:
+                user_ids.add(change.only_for)
             elif change.conversation_id is not None:
                 user_ids |= await self._stored.hearers(change.event, change.conversation_id)
         return [

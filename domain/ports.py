@@ -430,25 +430,26 @@ class Missed(msgspec.Struct, frozen=True):
     position: str
 
 
-class Change(msgspec.Struct, frozen=True):
-    """A recorded event, for all members of a conversation or for one user."""
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """An event that is kept for resuming clients: of a conversation's members, or of one user."""
 
     event: Event
     conversation_id: int | None
-    user_id: int | None
+    only_for: int | None
 
 
 class News(msgspec.Struct, frozen=True):
-    """What the whole server has stored since a position: numbered messages, by conversation and seq, and then other
-    events in order. `position` covers them."""
+    """What was committed on the whole server: messages in the order of their ids, recorded events in their order, and
+    read marks (a `ReceiptMarked` for each reader of a conversation). `position` covers them."""
 
     messages: Sequence[Message]
-    changes: Sequence[Change]
+    events: Sequence[Recorded]
     position: str
 
 
 class SyncStore(Protocol):
-    """Resume. A position is an opaque string that names a moment of the store: all that was committed before it."""
+    """Resume. A position is an opaque string that names a moment of the store: all that was committed before it, by any
+    process, and nothing that may still be committed or rolled back."""
 
     async def epoch(self) -> str:
         """Changes when the database is restored from a backup: positions of another epoch mean nothing."""
@@ -463,8 +464,8 @@ class SyncStore(Protocol):
         ...
 
     async def news(self, position: str, limit: int) -> News | None:
-        """What was committed after `position` in all conversations: for a process that missed events. None if it cannot
-        tell or if it is more than `limit` messages or events."""
+        """All that was committed after `position`, in whatever conversation: for a node that lost its bus. None if it
+        cannot tell or if it is more than `limit` messages, changes or read marks."""
         ...
 
 

@@ -31,9 +31,11 @@ class LateMessages(Protocol):
 class _Held:
     """What waits in one conversation, in the order in which it came."""
 
-    __slots__ = ("events", "is_known", "is_overdue", "last", "missing", "timer")
+    __slots__ = ("events", "first_seq", "is_known", "is_overdue", "last", "missing", "timer")
 
-    def __init__(self, last: int | None) -> None:
+    def __init__(self, first_seq: int, last: int | None) -> None:
+        self.first_seq = first_seq
+        """Of the message that began it; the store was asked for what is before it."""
         self.last = last
         """The seq up to which all was delivered; None while nobody knows."""
         self.events: list[tuple[Event, Audience, object | None]] = []
@@ -115,7 +117,7 @@ class Sequencer:
     def _begin(
         self, conversation_id: int, last: int | None, event: MessageSent, audience: Audience, origin: object | None
     ) -> None:
-        held = self._held[conversation_id] = _Held(last)
+        held = self._held[conversation_id] = _Held(event.message.seq, last)
         self._hold(held, event, audience, origin)
         held.timer = self._scheduler.call_later(self._hold_s, self._overdue, conversation_id, held)
         self._spawn(self._look(conversation_id, held, event.message, audience))
@@ -137,9 +139,10 @@ class Sequencer:
             recent = []
         finally:
             held.is_known = True
-            seqs = {event.message.seq for event, _, _ in held.events if isinstance(event, MessageSent)}
-            lowest = min(seqs | {message.seq for message in recent}, default=first.seq)
-            held.last = max(held.last or 0, lowest - 1)
+            if held.last is None or held.last < first.seq:
+                seqs = {event.message.seq for event, _, _ in held.events if isinstance(event, MessageSent)}
+                lowest = min(seqs | {message.seq for message in recent}, default=first.seq)
+                held.last = max(held.last or 0, lowest - 1)
             if self._held.get(conversation_id) is held:
                 if held.is_overdue:
                     self._give_up(conversation_id, held)
@@ -197,8 +200,7 @@ class Sequencer:
                 self.filled += 1
                 self._deliver(late, audience, None)
                 self._deliver_ready(held)
-        # Progress is certain: the first of those that wait has its turn now.
-        held.last = max(held.last or 0, min(waiting, default=1) - 1)
+        held.last = max(held.last or 0, held.first_seq - 1)
         self._deliver_ready(held)
         self._end(conversation_id, held)
 

@@ -386,10 +386,10 @@ class RedisBus:
                 log.exception("the bus failed", part="heartbeat")
                 self._fails("heartbeat", "the server failed")
                 continue
-            self._take_in(beat)
-            now = time.monotonic()
             if not beat.was_known:
                 self._forgotten()
+            self._take_in(beat)
+            now = time.monotonic()
             if now - last > self._membership.expiry_s and not self._troubles:
                 # Stopped for a while: others have sent without us, and we without knowing them.
                 self._come_back(self._position)

@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, and_, bindparam, func, or_, select, union_
 from domain.events import Event, MessageDeleted, MessageEdited, MessagePinned, MessageRecalled, ReceiptMarked
 from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import ConversationStatus, MemberStatus, Message
-from domain.ports import Change, Missed, News
+from domain.ports import Missed, News, Recorded
 from storage.sql import rows
 from storage.sql.changes import read_event
 from storage.sql.database import Database
@@ -181,17 +181,16 @@ _NEW_RECEIPTS: Final = Query(
 
 def news_plan(since: Position, limit: int) -> Plan[News | None]:
     now = Position(*(yield _POSITION, {})[0])
-    if min(now.message_id - since.message_id, now.change_id - since.change_id, now.receipt_id - since.receipt_id) < 0:
+    if now.message_id < since.message_id or now.change_id < since.change_id or now.receipt_id < since.receipt_id:
         return None
-    new_messages = yield _NEW_MESSAGES, {"since": since.message_id, "limit": limit + 1}
-    new_changes = yield _NEW_CHANGES, {"since": since.change_id, "limit": limit + 1}
-    new_receipts = yield _NEW_RECEIPTS, {"since": since.receipt_id, "limit": limit + 1}
-    if max(len(new_messages), len(new_changes) + len(new_receipts)) > limit:
+    found = yield _NEW_MESSAGES, {"since": since.message_id, "limit": limit + 1}
+    changed = yield _NEW_CHANGES, {"since": since.change_id, "limit": limit + 1}
+    read = yield _NEW_RECEIPTS, {"since": since.receipt_id, "limit": limit + 1}
+    if max(len(found), len(changed), len(read)) > limit:
         return None
-    found = sorted(map(rows.message, new_messages), key=lambda message: (message.conversation_id, message.seq))
-    changed = [Change(read_event(text), conversation_id, user_id) for text, conversation_id, user_id in new_changes]
-    changed += [Change(event, event.conversation_id, None) for event in _receipts(new_receipts)]
-    return News(found, changed, str(now))
+    events = [Recorded(read_event(text), conversation_id, user_id) for text, conversation_id, user_id in changed]
+    events += [Recorded(event, event.conversation_id, None) for event in _receipts(read)]
+    return News([rows.message(row) for row in found], events, str(now))
 
 
 def missed_plan(

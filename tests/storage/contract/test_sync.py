@@ -26,7 +26,7 @@ from domain.model import (
     Profile,
     Role,
 )
-from domain.ports import Missed
+from domain.ports import Missed, News, Recorded
 from storage.sql.sync import SCANNED_ROWS
 from tests.storage.world import World
 
@@ -257,3 +257,33 @@ async def test_the_epoch_lasts_and_differs(world: World) -> None:
     epoch = await world.stores.sync.epoch()
     assert len(epoch) >= 8
     assert await world.stores.sync.epoch() == epoch
+
+
+async def test_a_node_learns_all_that_was_committed_anywhere(world: World) -> None:
+    one, two, three = await world.users(3)
+    single, group = await world.single(one, two), await world.group(one, [two, three])
+    old = await world.send(single.id, one)
+    position = await world.stores.sync.position()
+    assert await world.stores.sync.news(position, 10) == News([], [], position)
+    messages = [await world.send(where.id, one) for where in (group, single, group)]
+    await world.send(single.id, one, send_at_ms=10**15)
+    edited = await edit_message(world, old, "new text")
+    removed = await remove(world, group, three)
+    await world.mark(group.id, two, (1, 1))
+    await world.mark(group.id, two, (2, 2))
+    news = await world.stores.sync.news(position, 10)
+    assert news is not None
+    assert news.messages == messages
+    *recorded, marked = news.events
+    assert recorded == [
+        Recorded(MessageEdited(edited, ANN), single.id, None),
+        Recorded(removed, group.id, None),
+        Recorded(removed, group.id, three),
+    ]
+    assert (marked.conversation_id, marked.only_for) == (group.id, None)
+    assert isinstance(marked.event, ReceiptMarked)
+    assert (marked.event.user_id, marked.event.read_seq) == (two, 2)
+    assert await world.stores.sync.news(news.position, 10) == News([], [], news.position)
+    assert await world.stores.sync.news(position, 2) is None
+    assert await world.stores.sync.news("nonsense", 10) is None
+    assert await world.stores.sync.news("ffffffffff-0-0", 10) is None

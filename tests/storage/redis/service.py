@@ -8,7 +8,9 @@ from pathlib import Path
 
 from domain.catch_up import CatchUp, StoredMessages
 from domain.delivered import Delivered
+from domain.events import Event
 from domain.model import Draft, Profile
+from domain.ports import Audience
 from domain.sequencer import Sequencer
 from gateway.config import GatewayConfig
 from protocol.native.packets import MessagePacket
@@ -65,8 +67,7 @@ class ServiceNode:
 
     async def start(self) -> None:
         rules, presence = self.rules, self.services.presence
-        # The hub is made before the rules, for it must hear of an event before rosters change.
-        self.bus.subscribe(lambda *arguments: self.gateway.hub.before(*arguments))
+        self.bus.subscribe(self._before)
         await rules.start()
         self.gateway = Gateway(rules, GatewayConfig(), is_shared=True)
         stored = StoredMessages(rules.rosters, rules.profiles, presence.here_since_ms)
@@ -95,6 +96,10 @@ class ServiceNode:
         await self.gateway.edge.start()
         await self.catch_up.start()
         self._catching_up = asyncio.create_task(self.catch_up.run())
+
+    def _before(self, event: Event, audience: Audience, origin: object | None) -> None:
+        """The hub hears of an event before rosters change, though it is made after them."""
+        self.gateway.hub.before(event, audience, origin)
 
     def _resync(self) -> None:
         self.resyncs += 1

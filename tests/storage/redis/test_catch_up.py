@@ -1,4 +1,4 @@
-"""Sessions on two nodes while Redis fails under them: nothing lost, nothing doubled, one order. SQLite and a real Redis."""
+"""Sessions on two nodes while Redis fails under them: nothing lost, nothing doubled, one order."""
 
 import asyncio
 from collections.abc import Callable, Sequence
