@@ -102,8 +102,8 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Batch)
 
 
-def encode_event(event: Event) -> msgspec.Raw:
-    return msgspec.Raw(_encoder.encode(event))
+def encode_event(event: Event) -> bytes:
+    return _encoder.encode(event)
 
 
 def encode_canary(publisher: str, number: int) -> bytes:
@@ -173,7 +173,7 @@ class Peer:
         self._size = 0
         self._since_us = 0
 
-    def add(self, event: msgspec.Raw, size: int, user_ids: list[int], audience: Audience, now_us: int) -> int:
+    def add(self, event: bytes, user_ids: list[int], audience: Audience, now_us: int) -> int:
         """Queues an event for the users there. `user_ids` is the same list while the audience is the same. Returns how
         many events had to be dropped."""
         if not self._events:
@@ -182,9 +182,9 @@ class Peer:
         if place is None:
             place = self._index[id(user_ids)] = len(self._places)
             self._places.append((user_ids, audience.conversation_id, audience.without))
-        self._events.append(event)
+        self._events.append(msgspec.Raw(event))
         self._at.append(place)
-        self._size += size
+        self._size += len(event)
         if self._size <= MAX_WAITING_BYTES:
             return 0
         dropped = len(self._events)

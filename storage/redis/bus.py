@@ -204,10 +204,9 @@ class RedisBus:
             self._router.forget(audience.conversation_id)
             targets = list(nodes.items())
         encoded = encode_event(event)
-        size = len(memoryview(encoded))
         now_us = self._now_us()
         for node, peer in targets:
-            self.stats.dropped += peer.add(encoded, size, routes.get(node) or [], audience, now_us)
+            self.stats.dropped += peer.add(encoded, routes.get(node) or [], audience, now_us)
         self._wake.set()
 
     def _presence_changed(self, user_id: int) -> None:
