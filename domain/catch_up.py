@@ -235,13 +235,9 @@ class CatchUp:
 
     async def _tell(self, news: News) -> None:
         changes = [change for change in news.events if not self._delivered.has_heard(change.event)]
-        self._rosters.forget(
-            {
-                change.conversation_id
-                for change in changes
-                if change.conversation_id is not None and type(change.event) in ROSTER_EVENTS
-            }
-        )
+        changed = {change.conversation_id for change in changes if type(change.event) in ROSTER_EVENTS}
+        # A relation between two users is recorded without their conversation.
+        self._rosters.forget(None if None in changed else {each for each in changed if each is not None})
         messages = sorted(news.messages, key=lambda message: (message.conversation_id, message.seq))
         for first in range(0, len(messages), AT_ONCE):
             for message, audience in await self._stored.events(messages[first : first + AT_ONCE]):

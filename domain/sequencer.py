@@ -15,6 +15,9 @@ HOLD_S: Final = 0.25
 RECENT_MS: Final = 10_000
 """What is older is not on its way any more: it was lost, or this node had nobody who wanted it."""
 
+NOBODY: Final = 0
+"""A reader who has hidden no message."""
+
 MAX_HOLE: Final = 64
 MAX_KNOWN: Final = 50_000
 """Conversations whose last seq is remembered, twice; about 10 MB."""
@@ -152,7 +155,12 @@ class Sequencer:
     async def _recent(self, held: _Held, first: Message, audience: Audience) -> list[Message]:
         """The messages right before `first` that may be on their way."""
         before, _ = await self._store.history(
-            first.conversation_id, after_seq=held.last or 0, before_seq=first.seq, limit=MAX_HOLE, newest=True
+            NOBODY,
+            first.conversation_id,
+            after_seq=held.last or 0,
+            before_seq=first.seq,
+            limit=MAX_HOLE,
+            newest=True,
         )
         since_ms = self._here_since_ms(audience.user_ids)
         if since_ms is None:

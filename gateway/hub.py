@@ -164,6 +164,8 @@ class Hub:
         elif kind in DROPPABLE:
             self._deliver_droppable(event, audience)
         else:
+            # Events that were held back come without `before`.
+            self.settle()
             self._deliver(_Batch(audience, [(event, origin)]))
             if isinstance(event, LoginRevoked):
                 self._close(event.user_id, CloseCode.UNAUTHENTICATED, "this login has ended", event.login_id)

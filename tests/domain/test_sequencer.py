@@ -78,7 +78,7 @@ class Bench:
         return timer
 
     async def history(
-        self, conversation_id: int, *, after_seq: int, before_seq: int, limit: int, newest: bool
+        self, user_id: int, conversation_id: int, *, after_seq: int, before_seq: int, limit: int, newest: bool
     ) -> tuple[list[Message], bool]:
         assert newest
         if self.is_away:

@@ -102,10 +102,12 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(tmp_path: Path, config: GatewayConfig | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    tmp_path: Path, config: GatewayConfig | None = None, *, is_shared: bool = False
+) -> AsyncIterator[Gateway]:
     rules = Rules(tmp_path / "feige.db")
     await rules.start()
-    running = Gateway(rules, config or GatewayConfig())
+    running = Gateway(rules, config or GatewayConfig(), is_shared=is_shared)
     await running.edge.start()
     try:
         yield running

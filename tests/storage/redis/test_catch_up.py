@@ -98,6 +98,56 @@ async def test_nothing_is_lost_or_doubled(
         await heard_all(listeners, group, await traffic.stop())
 
 
+async def test_streams_that_are_trimmed_all_the_time(tmp_path: Path, own_server: RedisServer) -> None:
+    async with service(tmp_path, own_server.url) as nodes:
+        ann, bob, carol = await accounts(nodes[0], "ann", "bob", "carol")
+        group = await group_of(nodes[0], [ann, bob, carol])
+        listeners = [await nodes[0].listen(carol.id), await nodes[1].listen(carol.id)]
+        traffic = Traffic(nodes, [ann, bob], group)
+        for _ in range(20):
+            for node in nodes:
+                own_server.ask("XTRIM", node.bus._membership.stream, "MAXLEN", "0")
+            await traffic.more(3)
+        await heard_all(listeners, group, await traffic.stop())
+
+
+@pytest.mark.slow
+async def test_a_redis_that_hangs(tmp_path: Path, own_server: RedisServer) -> None:
+    async with service(tmp_path, own_server.url) as nodes:
+        ann, bob, carol = await accounts(nodes[0], "ann", "bob", "carol")
+        group = await group_of(nodes[0], [ann, bob, carol])
+        listeners = [await nodes[0].listen(carol.id), await nodes[1].listen(carol.id)]
+        traffic = Traffic(nodes, [ann, bob], group)
+        await traffic.more(20)
+        own_server.stop()
+        await until(lambda: all(node.bus.trouble for node in nodes))
+        await traffic.more(20)
+        own_server.go_on()
+        await until(lambda: not any(node.bus.trouble for node in nodes))
+        await traffic.more(20)
+        await heard_all(listeners, group, await traffic.stop())
+
+
+async def test_sessions_that_come_and_go_miss_nothing_after_their_greeting(tmp_path: Path, redis_url: str) -> None:
+    """From the first message that a session hears, it hears all; and it hears what is sent once it is greeted."""
+    async with service(tmp_path, redis_url) as (one, two):
+        ann, bob = await accounts(one, "ann", "bob")
+        group = await group_of(one, [ann, bob])
+        traffic = Traffic([one], [ann], group)
+        for _ in range(15):
+            listener = await two.listen(bob.id)
+            stored = await one.rules.stores.messages.history(bob.id, group, limit=1, newest=True)
+            newest = max((message.seq for message in stored[0]), default=0)
+            await until(lambda listener=listener, newest=newest: (listener.seqs(group) or [0])[-1] > newest + 3)
+            seqs = listener.seqs(group)
+            assert seqs == list(range(seqs[0], seqs[-1] + 1))
+            assert seqs[0] <= newest + 1
+            two.gateway.edge.detach(listener.peer.connection)
+            await until(lambda: not two.services.presence.here())
+            await asyncio.sleep(0.01)
+        await traffic.stop()
+
+
 async def test_without_redis_messages_and_changes_cross_within_about_a_second(
     tmp_path: Path, own_server: RedisServer
 ) -> None:
