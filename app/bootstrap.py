@@ -16,11 +16,15 @@ from app.errors import SetupError
 from app.metrics import registry_for
 from app.tasks import Tasks
 from app.version import VERSION
+from delivery.codes import LogCodeSender, WebhookCodeSender
 from domain.accounts import Accounts, Revocations
 from domain.applications import Applications
+from domain.calls import Calls
 from domain.contacts import Contacts
 from domain.conversations import Conversations
 from domain.errors import Unavailable
+from domain.login_codes import LoginCodes
+from domain.message_timers import MessageTimers
 from domain.messages import Messages
 from domain.passwords import Passwords
 from domain.presence import Presence
@@ -33,22 +37,29 @@ from gateway.hub import Hub
 from gateway.listener import Endpoint, Reception
 from gateway.stats import GatewayStats
 from gateway.wire import over_tcp, over_websocket
-from http_api.im.edge import IM
+from http_api.edges import EDGES
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
+from http_api.messenger.routes import messenger_groups
 from http_api.server import build_app
-from http_api.social.edge import PREFIXES, SOCIAL
 from http_api.social.routes import social_groups
 from protocol.im.socket import ImSocket
+from protocol.messenger.socket import MessengerSocket
 from protocol.native.binary_codec import NativeBinary
 from protocol.native.json_codec import NativeJson
 from protocol.social.socket import SocialSocket
 from storage import open_sqlite
 from storage.inprocess.bus import InProcessBus
+from storage.inprocess.codes import InProcessShortCodes
 from storage.inprocess.limits import InProcessRateLimiter
 from storage.inprocess.presence import InProcessPresenceDirectory
 
 log = structlog.get_logger("server")
+
+LOOK_FOR_DUE_EVERY_S: Final = 0.25
+"""For scheduled messages: it reads one entry of an index."""
+
+SWEEP_CALLS_EVERY_S: Final = 1.0
 
 BACKLOG: Final = 4096
 """Connections that the kernel may queue while the loop is busy; a restart brings all clients back at once."""
@@ -110,6 +121,12 @@ class Server:
             bus=bus,
             clock=clock,
         )
+        sender = (
+            WebhookCodeSender(config.codes.webhook_url, config.codes.webhook_secret)
+            if config.codes.webhook_url
+            else LogCodeSender()
+        )
+        codes = LoginCodes(codes=InProcessShortCodes(), sender=sender, limiter=limiter, limits=config.codes)
         conversations = Conversations(
             store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
         )
@@ -122,6 +139,7 @@ class Server:
             clock=clock,
             limits=config.messages,
         )
+        timers = MessageTimers(store=stores.timers, messages=messages, rosters=rosters, profiles=profiles, clock=clock)
         presence = self._presence = Presence(
             directory=InProcessPresenceDirectory(),
             store=stores.conversations,
@@ -131,6 +149,19 @@ class Server:
             scheduler=loop,
             spawn=self._tasks.spawn,
         )
+        calls = Calls(
+            store=stores.calls,
+            profiles=profiles,
+            rosters=rosters,
+            conversations=conversations,
+            messages=messages,
+            presence=presence,
+            bus=bus,
+            clock=clock,
+            spawn=self._tasks.spawn,
+            limits=config.calls,
+        )
+        bus.subscribe(calls.on_event)
         json, binary = NativeJson(), NativeBinary()
         edge = self._edge = Edge(
             loop=loop,
@@ -144,6 +175,7 @@ class Server:
                 presence=presence,
                 profiles=profiles,
                 sync=stores.sync,
+                calls=calls,
                 clock=clock,
             ),
             log_port=stores.log,
@@ -158,6 +190,7 @@ class Server:
         native_json = over_websocket(json, presence_on_request=True)
         native_binary = over_websocket(binary, presence_on_request=True)
         im, social = over_websocket(ImSocket()), over_websocket(SocialSocket())
+        messenger = over_websocket(MessengerSocket())
         endpoints = [
             Endpoint(
                 pattern=re.compile("/gateway"),
@@ -167,7 +200,13 @@ class Server:
             ),
             Endpoint(re.compile("/ws/(?P<user_id>[0-9]+)"), {}, im, token_required=True),
             Endpoint(re.compile("/api/v1/realtime/ws"), {}, im, token_required=True),
-            Endpoint(re.compile("/ws"), {}, social, token_required=True, by_dialect={"social": social}),
+            Endpoint(
+                pattern=re.compile("/ws"),
+                wires={},
+                default=messenger,
+                token_required=True,
+                by_dialect={"social": social, "messenger": messenger},
+            ),
         ]
         app = build_app(
             config=config.http,
@@ -192,8 +231,18 @@ class Server:
                     presence=presence,
                     clock=clock,
                 ),
+                *messenger_groups(
+                    accounts=accounts,
+                    codes=codes,
+                    profiles=profiles,
+                    contacts=contacts,
+                    conversations=conversations,
+                    messages=messages,
+                    presence=presence,
+                    clock=clock,
+                ),
             ],
-            edges={"/": IM} | dict.fromkeys(PREFIXES, SOCIAL),
+            edges=EDGES,
             authenticate=accounts.authenticate,
             limiter=limiter,
             readiness=self._unready,
@@ -216,6 +265,8 @@ class Server:
         )
         if config.server.tcp_port >= 0:
             await self._listen(edge.tcp, config.server.tcp_port, "--tcp-port")
+        self._tasks.repeat(timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
+        self._tasks.repeat(calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
         tune_interpreter()
         log.info("serving", url=f"http://{config.server.host}:{self.port}", tcp_port=self.tcp_port)
 

@@ -19,6 +19,8 @@ import msgspec
 
 from app.errors import SetupError
 from domain.accounts import AccountLimits
+from domain.calls import CallLimits
+from domain.login_codes import CodeLimits
 from domain.messages import MessageLimits
 from domain.tokens import TokenLimits
 from gateway.config import GatewayConfig
@@ -55,6 +57,12 @@ class LogConfig(msgspec.Struct, frozen=True):
     format: Literal["text", "json"] = "text"
 
 
+class CodeConfig(CodeLimits, frozen=True):
+    webhook_url: str = ""
+    """Where login codes are posted to be sent. Empty: they are written to the log."""
+    webhook_secret: str = ""
+
+
 class Config(msgspec.Struct, frozen=True):
     server: ServerConfig = ServerConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -63,6 +71,8 @@ class Config(msgspec.Struct, frozen=True):
     accounts: AccountLimits = AccountLimits()
     messages: MessageLimits = MessageLimits()
     passwords: PasswordConfig = PasswordConfig()
+    codes: CodeConfig = CodeConfig()
+    calls: CallLimits = CallLimits()
     log: LogConfig = LogConfig()
 
 
@@ -158,6 +168,8 @@ def _check(config: Config) -> None:
         raise SetupError(f"secret_key: at least {MIN_SECRET_CHARS} characters are needed to be safe")
     if not 4 <= config.passwords.rounds <= 20:
         raise SetupError("passwords.rounds: bcrypt takes 4 to 20 here")
+    if config.codes.webhook_url and not config.codes.webhook_secret:
+        raise SetupError("codes.webhook_secret: needed to sign what is posted to codes.webhook_url")
     for name in ("heartbeat_s", "hello_timeout_s", "close_timeout_s"):
         if getattr(config.gateway, name) <= 0:
             raise SetupError(f"gateway.{name}: must be more than 0")

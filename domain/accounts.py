@@ -196,6 +196,23 @@ class Accounts:
             raise WrongPassword
         return user, self._pair(login)
 
+    async def login_by_phone(self, dialect: DialectName, phone: str) -> tuple[User, TokenPair]:
+        """For somebody who has proved to hold the phone. UnknownAccount, AccountDisabled."""
+        user = await self._users.find(phone=phone)
+        if user is None:
+            raise UnknownAccount
+        if not user.is_active:
+            raise AccountDisabled
+        user = await self._users.update(user.id, last_login_at_ms=self._clock.now_ms())
+        return user, await self.open_login(user.id, dialect)
+
+    async def find_by_phone(self, phone: str) -> User:
+        """UserNotFound."""
+        user = await self._users.find(phone=phone)
+        if user is None or not user.is_active:
+            raise UserNotFound
+        return user
+
     async def open_login(self, user_id: int, dialect: DialectName) -> TokenPair:
         """A fresh token family for somebody who has proved who they are."""
         return self._pair(await self._create_login(user_id, dialect))

@@ -3,7 +3,15 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from domain.errors import ConversationNotFound, Forbidden, InvalidState, InvalidValue, MemberNotFound, NotAMember
+from domain.errors import (
+    ConversationNotFound,
+    Forbidden,
+    InvalidState,
+    InvalidValue,
+    MemberNotFound,
+    NotAMember,
+    UnknownUsers,
+)
 from domain.events import (
     ConversationCreated,
     ConversationDeleted,
@@ -26,7 +34,7 @@ from domain.model import (
     Profile,
     Role,
 )
-from domain.ports import Audience, Bus, Clock, ConversationEdit, ConversationStore
+from domain.ports import Audience, Bus, Clock, ConversationEdit, ConversationStore, ReadCursor
 from domain.profiles import Profiles
 from domain.records import NoticeKind, RequestStatus
 from domain.rosters import Rosters
@@ -151,7 +159,7 @@ class Conversations:
         known = await self._profiles.get_many(user_ids)
         unknown = [user_id for user_id in user_ids if user_id not in known]
         if unknown:
-            raise InvalidValue("user_ids", f"unknown users: {', '.join(map(str, unknown[:10]))}")
+            raise UnknownUsers("user_ids", f"unknown users: {', '.join(map(str, unknown[:10]))}")
 
     async def get(self, user_id: int, conversation_id: int) -> Conversation:
         """ConversationNotFound, NotAMember."""
@@ -238,6 +246,10 @@ class Conversations:
         async with self._store.edit(conversation_id) as edit:
             await _actor(edit, user.id)
             await edit.set_member(user.id, is_hidden=True, updated_at_ms=self._clock.now_ms())
+
+    async def furthest_readers(self, conversation_id: int) -> list[ReadCursor]:
+        """Of the members the two who have read furthest."""
+        return await self._store.furthest_readers(conversation_id)
 
     async def members(self, user_id: int, conversation_id: int) -> list[MemberView]:
         """ConversationNotFound, NotAMember."""

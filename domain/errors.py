@@ -2,6 +2,7 @@
 
     DomainError
     ├── InvalidValue            a field's value is refused (`field` names it)
+    │   └── UnknownUsers
     ├── InvalidState            the request makes no sense in the present state
     ├── Unauthenticated
     │   ├── BadCredentials      ─ UnknownAccount, WrongPassword, WrongCode
@@ -13,9 +14,9 @@
     │   ├── Muted
     │   ├── Blocked
     │   ├── NotFriends
-    │   └── RecallWindowOver
+    │   └── NotYourMessage      ─ RecallWindowOver
     ├── NotFound                ─ UserNotFound, ConversationNotFound, MemberNotFound, MessageNotFound, FileNotFound,
-    │                             RecordNotFound
+    │                             CallNotFound, RecordNotFound
     ├── Conflict                ─ UsernameTaken, EmailTaken, PhoneTaken
     ├── TooLarge
     ├── UnsupportedType
@@ -46,6 +47,12 @@ class InvalidValue(DomainError):
     def __init__(self, field: str, text: str) -> None:
         super().__init__(f"{field}: {text}")
         self.field = field
+
+
+class UnknownUsers(InvalidValue):
+    """Some of several users that were named do not exist."""
+
+    code = "unknown_users"
 
 
 class InvalidState(DomainError):
@@ -116,7 +123,12 @@ class NotFriends(Forbidden):
     text = "private messages are for friends on this server"
 
 
-class RecallWindowOver(Forbidden):
+class NotYourMessage(Forbidden):
+    code = "not_your_message"
+    text = "this message is not yours to change"
+
+
+class RecallWindowOver(NotYourMessage):
     code = "recall_window_over"
     text = "the time to recall this message is over"
 
@@ -129,6 +141,11 @@ class NotFound(DomainError):
 class UserNotFound(NotFound):
     code = "user_not_found"
     text = "no such user"
+
+
+class CallNotFound(NotFound):
+    code = "call_not_found"
+    text = "no such call, or it is over"
 
 
 class ConversationNotFound(NotFound):

@@ -8,11 +8,11 @@ import msgspec
 from domain.answer import answer
 from domain.errors import (
     DomainError,
-    Forbidden,
     InvalidState,
     InvalidValue,
     MessageNotFound,
     NotFriends,
+    NotYourMessage,
     RecallWindowOver,
     UnsupportedType,
 )
@@ -42,6 +42,8 @@ from domain.ports import (
 from domain.rosters import Roster, Rosters, Seat
 
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
+MAX_TTL_S: Final = 365 * 86_400
+MAX_SCHEDULED_MS: Final = 365 * 86_400_000
 FILE_KINDS: Final = frozenset({MessageKind.IMAGE, MessageKind.FILE, MessageKind.AUDIO, MessageKind.VIDEO})
 RECEIPTS_PUSHED_UP_TO_MEMBERS: Final = 100
 """In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members
@@ -100,9 +102,7 @@ class Messages:
         try:
             if isinstance(roster, DomainError):
                 raise roster
-            seat = roster.speaking_seat(sender.id, self._clock.now_ms())
-            if self._limits.require_friendship and not roster.are_friends and not roster.is_group:
-                raise NotFriends
+            seat = self.check_may_write(roster, sender.id)
             self._check(draft)
         except DomainError as error:
             done(error)
@@ -114,11 +114,26 @@ class Messages:
 
         def committed(outcome: Appended | DomainError) -> None:
             done(outcome)
-            if isinstance(outcome, Appended) and not outcome.duplicate:
+            if isinstance(outcome, Appended) and not outcome.duplicate and not outcome.message.is_scheduled:
                 event = MessageSent(outcome.message, sender, recipient_id)
-                self._announce(draft.conversation_id, event, origin)
+                self.announce(draft.conversation_id, event, origin)
 
         self._log.append(draft, committed)
+
+    def check_may_write(self, roster: Roster, user_id: int) -> Seat:
+        """NotAMember, Muted, Blocked, NotFriends."""
+        seat = roster.speaking_seat(user_id, self._clock.now_ms())
+        if self._limits.require_friendship and not roster.are_friends and not roster.is_group:
+            raise NotFriends
+        return seat
+
+    async def tell(self, about: Profile, draft: Draft) -> None:
+        """Appends what the system has to say of somebody; it is nobody's to refuse. Telling it again stores nothing
+        new. ConversationNotFound, Unavailable."""
+        appended: Appended = await answer(lambda done: self._log.append(draft, done))
+        if not appended.duplicate:
+            roster = await self._rosters.get(draft.conversation_id)
+            self.announce(draft.conversation_id, MessageSent(appended.message, about, roster.other(about.id)))
 
     def _check(self, draft: Draft) -> None:
         """InvalidValue, UnsupportedType."""
@@ -128,6 +143,12 @@ class Messages:
             raise InvalidValue("client_msg_id", f"1 to {MAX_CLIENT_MSG_ID_CHARS} characters, none of them NUL")
         if len(draft.content) > self._limits.max_content_chars:
             raise InvalidValue("content", f"at most {self._limits.max_content_chars} characters")
+        if not 0 <= draft.ttl_s <= MAX_TTL_S:
+            raise InvalidValue("ttl", f"0 to {MAX_TTL_S} seconds")
+        if draft.send_at_ms is not None:
+            wait_ms = draft.send_at_ms - self._clock.now_ms()
+            if not 0 < wait_ms <= MAX_SCHEDULED_MS:
+                raise InvalidValue("send_at", "in the future, and within a year")
         if draft.kind is MessageKind.TEXT:
             if not draft.content:
                 raise InvalidValue("content", "must not be empty")
@@ -141,7 +162,7 @@ class Messages:
         else:
             raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent")
 
-    def _announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
+    def announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
         """Publishes to the members as they are now; to nobody if the conversation is gone."""
 
         def publish(roster: Roster | DomainError) -> None:
@@ -170,7 +191,10 @@ class Messages:
     async def _seat_for(self, user_id: int, message: Message) -> tuple[Roster, Seat]:
         roster = await self._rosters.get(message.conversation_id)
         seat = roster.seat(user_id)
-        if message.seq <= seat.visible_after_seq:
+        if message.is_scheduled:
+            if message.sender_id != user_id:
+                raise MessageNotFound
+        elif message.seq <= seat.visible_after_seq:
             raise MessageNotFound
         return roster, seat
 
@@ -182,19 +206,21 @@ class Messages:
         async with self._store.edit(message_id) as edit:
             roster, _ = await self._seat_for(editor.id, edit.message)
             if edit.message.sender_id != editor.id:
-                raise Forbidden("only the sender may edit a message")
+                raise NotYourMessage("only the sender may edit a message")
             roster.speaking_seat(editor.id, self._clock.now_ms())
             if edit.message.is_gone:
                 raise InvalidState("the message was recalled or deleted")
             if edit.message.kind is not MessageKind.TEXT:
                 raise InvalidState("only text messages can be edited")
+            if edit.message.is_scheduled:
+                return edit.set(None, content=content, updated_at_ms=self._clock.now_ms())
             message = edit.set(
                 lambda new: MessageEdited(new, editor),
                 content=content,
                 state=MessageState.EDITED,
                 updated_at_ms=self._clock.now_ms(),
             )
-        self._announce(message.conversation_id, MessageEdited(message, editor))
+        self.announce(message.conversation_id, MessageEdited(message, editor))
         return message
 
     async def recall(self, operator: Profile, message_id: int) -> Message:
@@ -206,7 +232,7 @@ class Messages:
             if is_group and role is not Role.MEMBER:
                 return
             if message.sender_id != operator.id:
-                raise Forbidden("only its sender, or the owner or an admin of the group, may recall a message")
+                raise NotYourMessage("only its sender, or the owner or an admin of the group, may recall a message")
             if now_ms - message.created_at_ms > self._limits.recall_window_s * 1000:
                 raise RecallWindowOver
 
@@ -226,7 +252,7 @@ class Messages:
 
         def allowed(message: Message, role: Role, is_group: bool) -> None:
             if message.sender_id != operator.id and not (is_group and role is not Role.MEMBER):
-                raise Forbidden("only its sender, or the owner or an admin of the group, may delete a message")
+                raise NotYourMessage("only its sender, or the owner or an admin of the group, may delete a message")
 
         return await self._remove(
             operator,
@@ -251,8 +277,11 @@ class Messages:
             allowed(edit.message, seat.role, roster.is_group)
             if edit.message.is_gone:
                 return edit.message
-            message = edit.set(event, content="", attachment=None, is_pinned=False, state=state, updated_at_ms=now_ms)
-        self._announce(message.conversation_id, event(message))
+            gone = {"content": "", "attachment": None, "is_pinned": False, "state": state, "updated_at_ms": now_ms}
+            if edit.message.is_scheduled:
+                return edit.set(None, **gone)
+            message = edit.set(event, **gone)
+        self.announce(message.conversation_id, event(message))
         return message
 
     async def pin(self, operator: Profile, message_id: int, pinned: bool) -> Message:
@@ -264,12 +293,12 @@ class Messages:
 
         async with self._store.edit(message_id) as edit:
             await self._seat_for(operator.id, edit.message)
-            if edit.message.is_gone:
-                raise InvalidState("the message was recalled or deleted")
+            if edit.message.is_gone or edit.message.is_scheduled:
+                raise InvalidState("the message was recalled or deleted, or waits for its time")
             if edit.message.is_pinned == pinned:
                 return edit.message
             message = edit.set(event, is_pinned=pinned, updated_at_ms=now_ms)
-        self._announce(message.conversation_id, event(message))
+        self.announce(message.conversation_id, event(message))
         return message
 
     async def history(
@@ -314,6 +343,61 @@ class Messages:
     async def receipts(self, user_id: int, message_id: int) -> list[Receipt]:
         """MessageNotFound, NotAMember."""
         return await self._store.receipts(await self.visible(user_id, message_id))
+
+    async def forwarded(self, sender: Profile, draft: Draft) -> Draft:
+        """A draft that forwards a message the sender may read, with what that message says; the origin of a message
+        that was forwarded before stays. MessageNotFound, NotAMember, InvalidState."""
+        assert draft.forward_from_id is not None
+        original = await self.visible(sender.id, draft.forward_from_id)
+        if original.is_gone or original.kind is MessageKind.SYSTEM:
+            raise InvalidState("this message cannot be forwarded")
+        return msgspec.structs.replace(
+            draft,
+            kind=original.kind,
+            content=original.content,
+            attachment=original.attachment,
+            forward_from_id=original.forward_from_id or original.id,
+        )
+
+    async def page(
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        limit: int,
+        offset: int = 0,
+        before_seq: int | None = None,
+        after_seq: int = 0,
+        text: str | None = None,
+        kind: MessageKind | None = None,
+    ) -> tuple[list[Message], int]:
+        """In ascending order the newest but for `offset`, and how many there are in all. Of the reader's own messages
+        also those that wait for their time, as the newest. ConversationNotFound, NotAMember."""
+        seat = (await self._rosters.get(conversation_id)).seat(user_id)
+        waiting: list[Message] = []
+        if before_seq is None:
+            waiting = [
+                message
+                for message in await self._store.scheduled(user_id, conversation_id)
+                if (kind is None or message.kind is kind) and (text is None or text.lower() in message.content.lower())
+            ]
+        shown = waiting[max(0, len(waiting) - offset - limit) : max(0, len(waiting) - offset)]
+        found, total = await self._store.page(
+            user_id,
+            conversation_id,
+            after_seq=max(after_seq, seat.visible_after_seq),
+            before_seq=before_seq,
+            offset=max(0, offset - len(waiting)),
+            limit=limit - len(shown),
+            text=text,
+            kind=kind,
+        )
+        return found + shown, total + len(waiting)
+
+    async def read(self, user_id: int, message_id: int) -> Marked:
+        """Reads a message, and for the count all before it. MessageNotFound, NotAMember."""
+        message = await self.visible(user_id, message_id)
+        return await self.mark_messages(user_id, message.conversation_id, (message.id,))
 
     async def recipient_of(self, message: Message) -> int | None:
         """The other user, if it is a message of a single conversation. ConversationNotFound."""

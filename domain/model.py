@@ -216,6 +216,11 @@ class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     send_at_ms: int | None = None
 
     @property
+    def is_scheduled(self) -> bool:
+        """Waits for its time; nobody but its sender knows of it."""
+        return self.seq < 0
+
+    @property
     def is_gone(self) -> bool:
         return self.state is MessageState.RECALLED or self.state is MessageState.DELETED
 

@@ -18,12 +18,15 @@ from domain.model import (
     Member,
     MemberView,
     Message,
+    MessageKind,
     Profile,
     Receipt,
     Role,
     User,
 )
 from domain.records import (
+    Call,
+    CallEnd,
     Contact,
     ContactView,
     FriendRequest,
@@ -99,7 +102,7 @@ class MessageEdit(Protocol):
 
     message: Message
 
-    def set(self, event: Callable[[Message], Event], /, **fields: Any) -> Message:
+    def set(self, event: Callable[[Message], Event] | None, /, **fields: Any) -> Message:
         """Replaces fields of the message; `event(new message)` is recorded for resuming clients in the same
         transaction."""
         ...
@@ -141,8 +144,29 @@ class MessageStore(Protocol):
         """Ascending messages with seq > after_seq, without the first `offset`."""
         ...
 
+    async def page(
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        after_seq: int,
+        before_seq: int | None = None,
+        offset: int,
+        limit: int,
+        text: str | None = None,
+        kind: MessageKind | None = None,
+    ) -> tuple[list[Message], int]:
+        """Messages with after_seq < seq < before_seq that hold the text (literally, without case) and are of the kind:
+        in ascending order the newest `limit` but for the newest `offset`, and how many there are in all."""
+        ...
+
+    async def scheduled(self, sender_id: int, conversation_id: int) -> list[Message]:
+        """The sender's messages that wait for their time, in the order in which they will be delivered."""
+        ...
+
     def edit(self, message_id: int) -> AbstractAsyncContextManager[MessageEdit]:
-        """Locks the message; commits when the block ends, rolls back when it raises. MessageNotFound."""
+        """Locks the message, which may be a scheduled one; commits when the block ends, rolls back when it raises.
+        MessageNotFound."""
         ...
 
     async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
@@ -152,6 +176,40 @@ class MessageStore(Protocol):
 
     async def receipts(self, message: Message) -> list[Receipt]:
         """Who has read this message and when, without its sender, oldest first."""
+        ...
+
+
+class DueMessages(Protocol):
+    """Messages whose time has come, locked until the surrounding block ends. What is neither delivered nor removed
+    stays due."""
+
+    scheduled: Sequence[Message]
+    expired: Sequence[Message]
+
+    async def deliver(
+        self, messages: Sequence[Message], now_ms: int, event: Callable[[Message], Event]
+    ) -> list[Message]:
+        """Numbers and stamps scheduled messages, in this order; `event(new message)` is recorded for resuming clients.
+        Those whose conversation was dissolved are removed instead."""
+        ...
+
+    async def remove(
+        self, messages: Sequence[Message], now_ms: int, event: Callable[[Message], Event] | None
+    ) -> list[Message]:
+        """Deletes messages for everyone; they keep their place. Answers those that were not gone before."""
+        ...
+
+
+class TimerStore(Protocol):
+    """Messages that something happens to later. Any process may work on them, and each of them is worked on once."""
+
+    async def next_due_ms(self) -> int | None:
+        """When the first of them is due."""
+        ...
+
+    def due(self, now_ms: int, limit: int) -> AbstractAsyncContextManager[DueMessages]:
+        """At most `limit` of those that are due and that no other process has locked, earliest first. Commits when the
+        block ends, rolls back when it raises."""
         ...
 
 
@@ -220,6 +278,11 @@ class RosterData(msgspec.Struct, frozen=True):
     are_friends: bool = False
 
 
+class ReadCursor(msgspec.Struct, frozen=True, gc=False):
+    user_id: int
+    read_seq: int
+
+
 class ConversationStore(Protocol):
     async def create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
         """The single conversation of two users, and whether this call made it. Two concurrent calls get the same
@@ -265,6 +328,10 @@ class ConversationStore(Protocol):
         """The id of the single conversation of two users, if there is one."""
         ...
 
+    async def furthest_readers(self, conversation_id: int) -> list[ReadCursor]:
+        """The two members who have read furthest."""
+        ...
+
     async def members(self, conversation_id: int) -> list[MemberView]:
         """Active members in the order they joined."""
         ...
@@ -276,6 +343,29 @@ class ConversationStore(Protocol):
 
     async def watchers(self, user_ids: Collection[int]) -> dict[int, set[int]]:
         """For each user those who hear of their presence: friends, contacts, and partners of single conversations."""
+        ...
+
+
+class CallStore(Protocol):
+    """Calls, under way and past. Every change is atomic, so that of two processes one makes it."""
+
+    async def start(self, call: Call, ringing_since_ms: int) -> bool:
+        """Stores a call, unless one of its parties is in another that has been answered, or that has been ringing since
+        `ringing_since_ms` or later: then False. InvalidValue: the id was used before."""
+        ...
+
+    async def get(self, call_id: str) -> Call | None: ...
+
+    async def answer(self, call_id: str, now_ms: int) -> Call | None:
+        """The answered call; None if it had been answered, or was over."""
+        ...
+
+    async def end(self, call_id: str, reason: CallEnd, now_ms: int) -> Call | None:
+        """The ended call; None if it was over."""
+        ...
+
+    async def under_way(self) -> list[Call]:
+        """All that are not over."""
         ...
 
 
@@ -581,6 +671,14 @@ class ShortCodes(Protocol):
     async def take(self, key: str, value: str, max_tries: int) -> bool:
         """True for the right value, once: of two concurrent calls one succeeds, and then the code is gone. It is gone
         as well after `max_tries` wrong ones, whoever tried."""
+        ...
+
+
+class CodeSender(Protocol):
+    """Brings a login code to a phone."""
+
+    async def send(self, phone: str, code: str, valid_s: int) -> None:
+        """Unavailable if it cannot be sent now."""
         ...
 
 

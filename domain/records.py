@@ -54,6 +54,48 @@ class FriendRequestView(msgspec.Struct, frozen=True):
     recipient: Profile
 
 
+class CallType(StrEnum):
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class CallEnd(StrEnum):
+    """Why a call is over (messenger API, call events)."""
+
+    BUSY = "busy"
+    TIMEOUT = "timeout"
+    DISCONNECTED = "disconnected"
+    REJECTED = "rejected"
+    USER_HANGUP = "user_hangup"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """Two users who talk, or try to. Signals are passed on and never stored."""
+
+    id: str
+    caller_id: int
+    callee_id: int
+    call_type: CallType
+    reason: CallEnd | None = None
+    started_at_ms: int
+    answered_at_ms: int | None = None
+    ended_at_ms: int | None = None
+
+    def other(self, user_id: int) -> int:
+        return self.callee_id if user_id == self.caller_id else self.caller_id
+
+    @property
+    def parties(self) -> tuple[int, int]:
+        return self.caller_id, self.callee_id
+
+    @property
+    def duration_s(self) -> int:
+        """Seconds from the answer to the end."""
+        if self.answered_at_ms is None or self.ended_at_ms is None:
+            return 0
+        return max(0, self.ended_at_ms - self.answered_at_ms) // 1000
+
+
 class GroupApplication(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     conversation_id: int

@@ -1,8 +1,12 @@
 """What is done for each command: translate, call one use case, answer."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from domain.calls import Calls
 from domain.conversations import Conversations
 from domain.errors import DomainError
 from domain.events import Event, MessageSent
@@ -13,20 +17,25 @@ from domain.presence import Presence
 from domain.profiles import Profiles
 from gateway.session import Session
 from protocol.commands import (
+    AnswerCall,
     Command,
     Delete,
     Edit,
+    EndCall,
     Hello,
     History,
     ListConversations,
     MarkMessages,
     MarkUpTo,
+    OfferCall,
     Open,
     Pin,
     Ping,
+    ReadMessage,
     Recall,
     Send,
-    SendTo,
+    SendCandidate,
+    SendDraft,
     SetTyping,
     SubscribePresence,
     Sync,
@@ -35,6 +44,7 @@ from protocol.commands import (
 )
 from protocol.replies import (
     Ack,
+    CallOffered,
     ConversationList,
     Done,
     Failure,
@@ -66,8 +76,10 @@ class Commands:
         presence: Presence,
         profiles: Profiles,
         sync: SyncStore,
+        calls: Calls,
         clock: Clock,
     ) -> None:
+        self._calls = calls
         self._messages = messages
         self._conversations = conversations
         self._presence = presence
@@ -76,7 +88,7 @@ class Commands:
         self._clock = clock
         self.at_once: dict[type[Command], AtOnce] = {
             Send: self.send,
-            SendTo: self.send_to,
+            SendDraft: self.send_draft,
             MarkUpTo: self.mark_up_to,
             SetTyping: self.typing,
             Ping: self.ping,
@@ -92,10 +104,15 @@ class Commands:
             Delete: self.delete,
             Pin: self.pin,
             MarkMessages: self.mark_messages,
+            ReadMessage: self.read_message,
             UpdateLocation: self.locate,
             History: self.history,
             ListConversations: self.list_conversations,
             Open: self.open,
+            OfferCall: self.offer_call,
+            AnswerCall: self.answer_call,
+            SendCandidate: self.send_candidate,
+            EndCall: self.end_call,
         }
         """Wait for the database, each in a task of its own."""
 
@@ -110,20 +127,33 @@ class Commands:
             content=command.content,
             client_msg_id=command.client_msg_id,
             reply_to_id=command.reply_to_id,
+            forward_from_id=command.forward_from_id,
             attachment=attachment,
             is_silent=command.is_silent,
+            ttl_s=command.ttl_s,
+            send_at_ms=command.send_at_ms,
         )
+        if command.forward_from_id is None:
+            self._submit(edge, session, who, command, draft)
+        else:
+            edge.in_background(session, who, command, partial(self._forward, draft))
+
+    async def _forward(self, draft: Draft, edge: "Edge", session: Session, who: Profile, command: Send) -> None:
+        self._submit(edge, session, who, command, await self._messages.forwarded(who, draft))
+
+    def _submit(self, edge: "Edge", session: Session, who: Profile, command: Send | SendDraft, draft: Draft) -> None:
+        request_id = command.id if isinstance(command, Send) else None
 
         def done(outcome: Appended | DomainError) -> None:
             if isinstance(outcome, Appended):
                 message = outcome.message
                 session.reply(
                     Ack(
-                        command.id,
+                        request_id,
                         message.client_msg_id,
                         message.id,
                         message.conversation_id,
-                        message.seq,
+                        max(message.seq, 0),
                         message.created_at_ms,
                         outcome.duplicate,
                     )
@@ -134,16 +164,23 @@ class Commands:
         self._messages.submit(who, draft, done, session)
         edge.throttle(session.connection)
 
-    def send_to(self, edge: "Edge", session: Session, who: Profile, command: SendTo) -> None:
-        conversation_id = self._conversations.known_target(who.id, command.user_id, command.group_id)
-        if conversation_id is None:
-            edge.in_background(session, who, command, self.find_and_send)
+    def send_draft(self, edge: "Edge", session: Session, who: Profile, command: SendDraft) -> None:
+        conversation_id: int | None = command.draft.conversation_id
+        if command.user_id is not None or command.group_id is not None:
+            conversation_id = self._conversations.known_target(who.id, command.user_id, command.group_id)
+        if conversation_id is None or command.draft.forward_from_id is not None:
+            edge.in_background(session, who, command, self.complete_and_send)
         else:
-            self.send(edge, session, who, _addressed(command, conversation_id))
+            self._submit(edge, session, who, command, _addressed(command.draft, who, conversation_id))
 
-    async def find_and_send(self, edge: "Edge", session: Session, who: Profile, command: SendTo) -> None:
-        conversation_id = await self._conversations.target(who, command.user_id, command.group_id)
-        self.send(edge, session, who, _addressed(command, conversation_id))
+    async def complete_and_send(self, edge: "Edge", session: Session, who: Profile, command: SendDraft) -> None:
+        conversation_id = command.draft.conversation_id
+        if command.user_id is not None or command.group_id is not None:
+            conversation_id = await self._conversations.target(who, command.user_id, command.group_id)
+        draft = _addressed(command.draft, who, conversation_id)
+        if draft.forward_from_id is not None:
+            draft = await self._messages.forwarded(who, draft)
+        self._submit(edge, session, who, command, draft)
 
     def mark_up_to(self, edge: "Edge", session: Session, who: Profile, command: MarkUpTo) -> None:
         def done(outcome: Marked | DomainError) -> None:
@@ -206,6 +243,9 @@ class Commands:
         await self._messages.mark_messages(who.id, command.conversation_id, command.message_ids)
         _done(session, command.id)
 
+    async def read_message(self, edge: "Edge", session: Session, who: Profile, command: ReadMessage) -> None:
+        await self._messages.read(who.id, command.message_id)
+
     async def locate(self, edge: "Edge", session: Session, who: Profile, command: UpdateLocation) -> None:
         await self._presence.locate(who.id, command.latitude, command.longitude, command.accuracy)
         _done(session, command.id)
@@ -229,6 +269,25 @@ class Commands:
     async def open(self, edge: "Edge", session: Session, who: Profile, command: Open) -> None:
         conversation = await self._conversations.open_single(who, command.user_id)
         session.reply(Opened(command.id, conversation, command.user_id))
+
+    async def offer_call(self, edge: "Edge", session: Session, who: Profile, command: OfferCall) -> None:
+        call = await self._calls.offer(
+            who, command.to_user_id, command.call_type, command.sdp, command.call_id, session
+        )
+        reason = "" if call.reason is None else call.reason.value
+        session.reply(CallOffered(command.id, call.id, call.callee_id, self._clock.now_ms(), reason))
+
+    async def answer_call(self, edge: "Edge", session: Session, who: Profile, command: AnswerCall) -> None:
+        await self._calls.answer(who, command.call_id, command.sdp, session)
+        _done(session, command.id)
+
+    async def send_candidate(self, edge: "Edge", session: Session, who: Profile, command: SendCandidate) -> None:
+        await self._calls.ice(who, command.call_id, command.candidate, session)
+        _done(session, command.id)
+
+    async def end_call(self, edge: "Edge", session: Session, who: Profile, command: EndCall) -> None:
+        await self._calls.hang_up(who, command.call_id, session)
+        _done(session, command.id)
 
     def sync(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
         """Holds live events back from this moment on, so nothing overtakes the replay."""
@@ -279,16 +338,8 @@ class Commands:
         return [frame for event in (*events, *missed.events) if (frame := wire.encode(event)) is not None]
 
 
-def _addressed(command: SendTo, conversation_id: int) -> Send:
-    return Send(
-        conversation_id=conversation_id,
-        content=command.content,
-        client_msg_id=command.client_msg_id,
-        kind=command.kind,
-        latitude=command.latitude,
-        longitude=command.longitude,
-        address=command.address,
-    )
+def _addressed(draft: Draft, sender: Profile, conversation_id: int) -> Draft:
+    return msgspec.structs.replace(draft, sender_id=sender.id, conversation_id=conversation_id)
 
 
 def _done(session: Session, request_id: int | None) -> None:

@@ -9,12 +9,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-from domain.model import MAX_ID, MessageKind
+from domain.model import MAX_ID, Draft, MessageKind
+from domain.records import CallType
 
 MAX_CONTENT_CHARS: Final = 5000
 """im API 4.1; the other documents name no limit."""
 
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
+MAX_CALL_PAYLOAD_CHARS: Final = 64 * 1024
 MAX_HISTORY: Final = 200
 MAX_PRESENCE_USERS: Final = 500
 MAX_SYNC_CURSORS: Final = 10_000
@@ -24,6 +26,8 @@ Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 RequestId = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)] | None
 Content = Annotated[str, msgspec.Meta(max_length=MAX_CONTENT_CHARS)]
 ClientMsgId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID_CHARS)] | None
+CallId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+CallPayload = Annotated[str, msgspec.Meta(max_length=MAX_CALL_PAYLOAD_CHARS)]
 UserIds = Annotated[list[Id], msgspec.Meta(max_length=MAX_PRESENCE_USERS)]
 Degrees = Annotated[str, msgspec.Meta(max_length=32)]
 ShortText = Annotated[str, msgspec.Meta(max_length=255)]
@@ -47,6 +51,8 @@ class Ping(Command, frozen=True, gc=False, tag="ping"):
 
 
 class Send(Command, frozen=True, gc=False, tag="send"):
+    """With `forward_from_id` it says what that message says."""
+
     conversation_id: Id
     content: Content = ""
     client_msg_id: ClientMsgId = None
@@ -56,21 +62,23 @@ class Send(Command, frozen=True, gc=False, tag="send"):
     latitude: Degrees | None = None
     longitude: Degrees | None = None
     address: ShortText | None = None
+    forward_from_id: Id | None = None
+    ttl_s: Seq = 0
+    send_at_ms: Seq | None = None
     id: RequestId = None
 
 
-class SendTo(Command, frozen=True, gc=False, tag="send_to"):
-    """A message to a user or to a group, for dialects whose clients do not know the ids of single conversations.
-    Exactly one of `user_id` and `group_id` is set."""
+class SendDraft(Command, frozen=True, gc=False, tag="send_draft"):
+    """A message of a dialect whose requests are not those of `Send`. `user_id` or `group_id` names the conversation
+    where its clients do not know the id; the sender is the session's user."""
 
+    draft: Draft
     user_id: Id | None = None
     group_id: Id | None = None
-    content: Content = ""
-    client_msg_id: ClientMsgId = None
-    kind: MessageKind = MessageKind.TEXT
-    latitude: Degrees | None = None
-    longitude: Degrees | None = None
-    address: ShortText | None = None
+
+    @property
+    def client_msg_id(self) -> str | None:
+        return self.draft.client_msg_id
 
 
 class Edit(Command, frozen=True, gc=False, tag="edit"):
@@ -114,9 +122,44 @@ class MarkMessages(Command, frozen=True, gc=False, tag="mark_messages"):
     id: RequestId = None
 
 
+class ReadMessage(Command, frozen=True, gc=False, tag="read_message"):
+    """`MarkMessages` for dialects that name a message without its conversation."""
+
+    message_id: Id
+
+
 class SetTyping(Command, frozen=True, gc=False, tag="typing"):
     conversation_id: Id
     is_typing: bool = True
+    id: RequestId = None
+
+
+class OfferCall(Command, frozen=True, gc=False, tag="call_offer"):
+    """Without a `call_id` the server gives one."""
+
+    to_user_id: Id
+    sdp: CallPayload
+    call_type: CallType = CallType.AUDIO
+    call_id: CallId | None = None
+    id: RequestId = None
+
+
+class AnswerCall(Command, frozen=True, gc=False, tag="call_answer"):
+    call_id: CallId
+    sdp: CallPayload
+    id: RequestId = None
+
+
+class SendCandidate(Command, frozen=True, gc=False, tag="call_ice"):
+    """An ICE candidate for the other party of a call."""
+
+    call_id: CallId
+    candidate: CallPayload
+    id: RequestId = None
+
+
+class EndCall(Command, frozen=True, gc=False, tag="call_end"):
+    call_id: CallId
     id: RequestId = None
 
 

@@ -53,6 +53,16 @@ class Ack(Reply, frozen=True, gc=False):
     state: MessageState = MessageState.SENT
 
 
+class CallOffered(Reply, frozen=True, gc=False):
+    """An offer was accepted; the call rings, or `reason` says why it is over already."""
+
+    id: int | None
+    call_id: str
+    to_user_id: int
+    at_ms: int
+    reason: str = ""
+
+
 class Done(Reply, frozen=True, gc=False):
     """A request without a result of its own was carried out."""
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from domain.accounts import AccountLimits, Accounts, Revocations
 from domain.applications import Applications
+from domain.calls import CallLimits, Calls
 from domain.contacts import Contacts
 from domain.conversations import Conversations
+from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
 from domain.passwords import Passwords
 from domain.ports import Bus, PresenceDirectory
@@ -122,6 +124,26 @@ class Rules:
             scheduler=asyncio.get_running_loop(),
             spawn=self.spawn,
             offline_after_s=self._offline_after_s,
+        )
+        self.calls = Calls(
+            store=self.stores.calls,
+            profiles=self.profiles,
+            rosters=self.rosters,
+            conversations=self.conversations,
+            messages=self.messages,
+            presence=self.presence,
+            bus=self.bus,
+            clock=self.clock,
+            spawn=self.spawn,
+            limits=CallLimits(),
+        )
+        self.bus.subscribe(self.calls.on_event)
+        self.timers = MessageTimers(
+            store=self.stores.timers,
+            messages=self.messages,
+            rosters=self.rosters,
+            profiles=self.profiles,
+            clock=self.clock,
         )
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -149,6 +149,7 @@ _TABLE: Final[dict[type[Event | Reply], Callable[[Any], ServerPacket]]] = {
     replies.Pong: lambda it: packets.PongPacket(it.server_time_ms, it.position, it.id),
     replies.Heartbeat: lambda it: packets.HeartbeatPacket(it.server_time_ms),
     replies.Ack: _ack,
+    replies.CallOffered: lambda it: packets.CallOfferedPacket(it.call_id, it.to_user_id, it.at_ms, it.reason, it.id),
     replies.Done: lambda it: packets.DonePacket(it.id),
     replies.Synced: lambda it: packets.SyncedPacket(it.recovered, it.epoch, it.position, it.id),
     replies.HistoryPage: lambda it: packets.HistoryPagePacket(

@@ -114,6 +114,14 @@ class AckPacket(ServerPacket, frozen=True, gc=False, tag="ack"):
     id: int | None = None
 
 
+class CallOfferedPacket(ServerPacket, frozen=True, gc=False, tag="call_offered"):
+    call_id: str
+    to_user_id: int
+    at_ms: int
+    reason: str = ""
+    id: int | None = None
+
+
 class DonePacket(ServerPacket, frozen=True, gc=False, tag="done"):
     id: int | None = None
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Union
 import msgspec
 
 from domain.model import ConversationKind, ConversationStatus, MemberStatus, MessageKind, MessageState, Role
+from domain.records import CallType
 from protocol import commands
 from protocol.commands import Command
 from protocol.native import packets
@@ -33,6 +34,10 @@ COMMANDS: Final[Mapping[int, type[Command]]] = {
     15: commands.History,
     16: commands.ListConversations,
     17: commands.Open,
+    18: commands.OfferCall,
+    19: commands.AnswerCall,
+    20: commands.SendCandidate,
+    21: commands.EndCall,
 }
 """59 stays free: with the flag for a request id its first byte would be `{`, which means JSON on raw TCP."""
 
@@ -49,6 +54,7 @@ SERVER_PACKETS: Final[Mapping[int, type[ServerPacket]]] = {
     10: packets.PresenceStatePacket,
     11: packets.ErrorPacket,
     12: packets.GoAwayPacket,
+    13: packets.CallOfferedPacket,
     16: packets.MessagePacket,
     17: packets.MessageEditedPacket,
     18: packets.MessageRecalledPacket,
@@ -89,6 +95,7 @@ ENUMS: Final[Mapping[type[Enum], tuple[Enum, ...]]] = {
     ConversationKind: (ConversationKind.SINGLE, ConversationKind.GROUP),
     ConversationStatus: (ConversationStatus.ACTIVE, ConversationStatus.DISSOLVED),
     Role: (Role.OWNER, Role.ADMIN, Role.MEMBER),
+    CallType: (CallType.AUDIO, CallType.VIDEO),
     MemberStatus: (MemberStatus.ACTIVE, MemberStatus.LEFT, MemberStatus.REMOVED),
 }
 """A member's wire number is its place, from 0."""

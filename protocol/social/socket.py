@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from domain import events
 from domain.errors import InvalidValue
 from domain.events import Event
-from domain.model import DialectName, Location
+from domain.model import DialectName
 from domain.records import GroupNoticeView
 from protocol import commands, replies
 from protocol.commands import Command
@@ -60,17 +60,7 @@ def _message(data: Any) -> Command | Failure:
     except InvalidValue as error:
         return Failure(None, error.code, str(error), client_msg_id=client_msg_id)
     target_id, is_group = body.target
-    place = draft.attachment if isinstance(draft.attachment, Location) else None
-    return commands.SendTo(
-        user_id=None if is_group else target_id,
-        group_id=target_id if is_group else None,
-        content=draft.content,
-        client_msg_id=draft.client_msg_id,
-        kind=draft.kind,
-        latitude=None if place is None else place.latitude,
-        longitude=None if place is None else place.longitude,
-        address=None if place is None else place.address,
-    )
+    return commands.SendDraft(draft, user_id=None if is_group else target_id, group_id=target_id if is_group else None)
 
 
 def _frame(kind: str, data: dict[str, Any]) -> dict[str, Any]:

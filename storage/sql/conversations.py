@@ -20,7 +20,7 @@ from domain.model import (
     Profile,
     Role,
 )
-from domain.ports import ConversationEdit, RosterData, RosterRow
+from domain.ports import ConversationEdit, ReadCursor, RosterData, RosterRow
 from storage.sql import rows
 from storage.sql.conversation_edit import SqlConversationEdit
 from storage.sql.database import Database
@@ -55,6 +55,12 @@ _MEMBERS: Final = Query(
     .join(users, users.c.id == members.c.user_id)
     .where(members.c.conversation_id == bindparam("conversation_id"), _is_active_member)
     .order_by(*_in_order_of_joining)
+)
+_FURTHEST_READERS: Final = Query(
+    select(members.c.user_id, members.c.read_seq)
+    .where(members.c.conversation_id == bindparam("conversation_id"), _is_active_member)
+    .order_by(members.c.read_seq.desc())
+    .limit(2)
 )
 _ROSTER: Final = Query(
     select(members.c.user_id, members.c.role, members.c.muted_until_ms, members.c.visible_after_seq)
@@ -356,6 +362,10 @@ class SqlConversationStore:
         low, high = sorted((one_id, other_id))
         found = await self._database.query(_SINGLE, single_key=f"{low}:{high}")
         return found[0][0] if found else None
+
+    async def furthest_readers(self, conversation_id: int) -> list[ReadCursor]:
+        found = await self._database.query(_FURTHEST_READERS, conversation_id=conversation_id)
+        return [ReadCursor(row[0], row[1]) for row in found]
 
     async def members(self, conversation_id: int) -> list[MemberView]:
         middle = len(rows.MEMBER_COLUMNS)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, false, func, inse
 
 from domain.errors import MessageNotFound
 from domain.events import Event
-from domain.model import ConversationStatus, MemberStatus, Message, MessageState, Receipt
+from domain.model import ConversationStatus, MemberStatus, Message, MessageKind, MessageState, Receipt
 from domain.ports import MessageEdit
 from storage.sql import changes, rows
 from storage.sql.database import Database
@@ -45,6 +46,36 @@ _between: Final = _messages.where(
     messages.c.seq < bindparam("before_seq"),
     not_(is_hidden_from(bindparam("user_id"))),
 ).limit(bindparam("limit"))
+_SCHEDULED: Final = Query(
+    _messages.where(
+        messages.c.conversation_id == bindparam("conversation_id"),
+        messages.c.seq < 0,
+        messages.c.sender_id == bindparam("sender_id"),
+        messages.c.state != MessageState.DELETED.value,
+    ).order_by(messages.c.send_at_ms, messages.c.id)
+)
+
+
+@cache
+def _filtered(by_text: bool, by_kind: bool) -> tuple[Query, Query]:
+    """A page, newest first, and the count."""
+    conditions = [
+        messages.c.conversation_id == bindparam("conversation_id"),
+        messages.c.seq > bindparam("after_seq"),
+        messages.c.seq < bindparam("before_seq"),
+        not_(is_hidden_from(bindparam("user_id"))),
+    ]
+    if by_text:
+        conditions.append(func.instr(func.lower(messages.c.content), bindparam("text")) > 0)
+    if by_kind:
+        conditions.append(messages.c.kind == bindparam("kind"))
+    page = _messages.where(*conditions).order_by(messages.c.seq.desc())
+    return (
+        Query(page.limit(bindparam("limit")).offset(bindparam("offset"))),
+        Query(select(func.count()).select_from(messages).where(*conditions)),
+    )
+
+
 _OLDEST: Final = Query(_between.order_by(messages.c.seq))
 _PAGE: Final = Query(_between.order_by(messages.c.seq).offset(bindparam("offset")))
 _NEWEST: Final = Query(_between.order_by(messages.c.seq.desc()))
@@ -122,10 +153,11 @@ class SqlMessageEdit:
         self.fields: dict[str, Any] = {}
         self.events: list[Event] = []
 
-    def set(self, event: Callable[[Message], Event], /, **fields: Any) -> Message:
+    def set(self, event: Callable[[Message], Event] | None, /, **fields: Any) -> Message:
         self.message = msgspec.structs.replace(self.message, **fields)
         self.fields |= fields
-        self.events.append(event(self.message))
+        if event is not None:
+            self.events.append(event(self.message))
         return self.message
 
 
@@ -200,26 +232,53 @@ class SqlMessageStore:
         )
         return [rows.message(row) for row in found]
 
+    async def page(
+        self,
+        user_id: int,
+        conversation_id: int,
+        *,
+        after_seq: int,
+        before_seq: int | None = None,
+        offset: int,
+        limit: int,
+        text: str | None = None,
+        kind: MessageKind | None = None,
+    ) -> tuple[list[Message], int]:
+        found, count = _filtered(text is not None, kind is not None)
+        parameters = {
+            "user_id": user_id,
+            "conversation_id": conversation_id,
+            "after_seq": max(after_seq, 0),
+            "before_seq": NO_SEQ if before_seq is None else before_seq,
+            "text": "" if text is None else text.lower(),
+            "kind": "" if kind is None else kind.value,
+        }
+        total = int((await self._database.query(count, **parameters))[0][0])
+        page = await self._database.query(found, **parameters, offset=offset, limit=limit)
+        return [rows.message(row) for row in reversed(page)], total
+
+    async def scheduled(self, sender_id: int, conversation_id: int) -> list[Message]:
+        found = await self._database.query(_SCHEDULED, sender_id=sender_id, conversation_id=conversation_id)
+        return [rows.message(row) for row in found]
+
     def edit(self, message_id: int) -> AbstractAsyncContextManager[MessageEdit]:
         return self._edit(message_id)
 
     @asynccontextmanager
     async def _edit(self, message_id: int) -> AsyncIterator[MessageEdit]:
         async with self._database.writing() as connection:
-            result = await connection.execute(
-                _messages.where(messages.c.id == message_id, messages.c.seq > 0).with_for_update()
-            )
+            result = await connection.execute(_messages.where(messages.c.id == message_id).with_for_update())
             row = result.one_or_none()
             if row is None:
                 raise MessageNotFound
             edit = SqlMessageEdit(rows.message(row))
             yield edit
+            values = dict(edit.fields)
+            if "attachment" in values:
+                values["attachment"] = rows.attachment_text(values["attachment"])
+            if values:
+                await connection.execute(update(messages).where(messages.c.id == message_id).values(**values))
             if edit.events:
-                values = dict(edit.fields)
-                if "attachment" in values:
-                    values["attachment"] = rows.attachment_text(values["attachment"])
-                if values:
-                    await connection.execute(update(messages).where(messages.c.id == message_id).values(**values))
                 now_ms = self._database.now_ms()
                 await connection.execute(
                     changes.INSERT,

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
 from storage.sql.applications import SqlApplicationStore
+from storage.sql.calls import SqlCallStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
@@ -24,6 +25,7 @@ from storage.sql.marks import SqlMarkLog
 from storage.sql.messages import SqlMessageStore
 from storage.sql.sync import SqlSyncStore
 from storage.sql.tables import meta
+from storage.sql.timers import SqlTimerStore
 from storage.sql.users import SqlUserStore
 from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
 
@@ -73,7 +75,9 @@ class SqliteStores:
         self.conversations = SqlConversationStore(database)
         self.contacts = SqlContactStore(database)
         self.applications = SqlApplicationStore(database)
+        self.calls = SqlCallStore(database)
         self.messages = SqlMessageStore(database)
+        self.timers = SqlTimerStore(database)
         self.sync = SqlSyncStore(database)
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)

@@ -6,7 +6,15 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BindParameter, and_, bindparam, func, or_, select, union_all
 
-from domain.events import Event, MessageDeleted, MessageEdited, MessagePinned, MessageRecalled, ReceiptMarked
+from domain.events import (
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessagePinned,
+    MessageRecalled,
+    MessageSent,
+    ReceiptMarked,
+)
 from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import ConversationStatus, MemberStatus, Message
 from domain.ports import Missed, News, Recorded
@@ -271,7 +279,7 @@ def _events(news: Sequence[Sequence[Any]]) -> list[Event]:
     gone: set[int] = set()
     for _, text, visible_after_seq in reversed(news):
         event = read_event(text)
-        if isinstance(event, (MessageEdited, MessageRecalled, MessageDeleted, MessagePinned)):
+        if isinstance(event, (MessageSent, MessageEdited, MessageRecalled, MessageDeleted, MessagePinned)):
             if event.message.seq <= visible_after_seq or event.message.id in gone:
                 continue
             if event.message.is_gone:

@@ -270,7 +270,6 @@ contacts = table(
 calls = table(
     "calls",
     Column("id", String(64), primary_key=True),
-    ref("conversation_id", nullable=True),
     ref("caller_id"),
     ref("callee_id"),
     string("call_type", 16),
@@ -278,6 +277,5 @@ calls = table(
     ms("started_at_ms"),
     ms("answered_at_ms", nullable=True),
     ms("ended_at_ms", nullable=True),
-    Index(None, "caller_id"),
-    Index(None, "callee_id"),
+    Index(None, "ended_at_ms"),
 )

@@ -95,6 +95,15 @@ async def social(server: ServerProcess, person: Person, query: str = "&dialect=s
 
 
 @contextlib.asynccontextmanager
+async def messenger(server: ServerProcess, person: Person) -> AsyncIterator[Foreign]:
+    """Over `/ws`, greeted."""
+    async with websockets.connect(f"{server.ws_url}/ws?token={person.token}&dialect=messenger") as socket:
+        session = Foreign(socket.send, socket.recv)
+        await session.wait("connect")
+        yield session
+
+
+@contextlib.asynccontextmanager
 async def tcp(server: ServerProcess, person: Person) -> AsyncIterator[Foreign]:
     """Over raw TCP, greeted."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.tcp_port)

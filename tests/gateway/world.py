@@ -68,6 +68,7 @@ class Gateway:
                 presence=rules.presence,
                 profiles=rules.profiles,
                 sync=rules.stores.sync,
+                calls=rules.calls,
                 clock=rules.clock,
             ),
             log_port=rules.stores.log,

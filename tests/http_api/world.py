@@ -10,15 +10,27 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from domain.accounts import AccountLimits
+from domain.login_codes import CodeLimits, LoginCodes
 from http_api.config import HttpConfig
-from http_api.im.edge import IM
+from http_api.edges import EDGES
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
+from http_api.messenger.routes import messenger_groups
 from http_api.server import build_app
-from http_api.social.edge import PREFIXES, SOCIAL
 from http_api.social.routes import social_groups
+from storage.inprocess.codes import InProcessShortCodes
 from storage.inprocess.limits import InProcessRateLimiter
 from tests.world import PASSWORD, Rules
+
+
+class RecordingCodeSender:
+    """Where a phone would be."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, str] = {}
+
+    async def send(self, phone: str, code: str, valid_s: int) -> None:
+        self.sent[phone] = code
 
 
 class World(Rules):
@@ -29,6 +41,7 @@ class World(Rules):
     def __init__(self, database: Path, *, limits: AccountLimits | None = None) -> None:
         super().__init__(database, limits=limits)
         self._people = 0
+        self.code_sender = RecordingCodeSender()
 
     def app(self) -> web.Application:
         im = im_groups(
@@ -50,11 +63,27 @@ class World(Rules):
             presence=self.presence,
             clock=self.clock,
         )
-        self.groups = [*im, *inbox_groups(accounts=self.accounts, presence=self.presence), *social]
+        messenger = messenger_groups(
+            accounts=self.accounts,
+            codes=LoginCodes(
+                codes=InProcessShortCodes(),
+                sender=self.code_sender,
+                limiter=InProcessRateLimiter(),
+                limits=CodeLimits(),
+            ),
+            profiles=self.profiles,
+            contacts=self.contacts,
+            conversations=self.conversations,
+            messages=self.messages,
+            presence=self.presence,
+            clock=self.clock,
+        )
+        inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
+        self.groups = [*im, *inbox, *social, *messenger]
         return build_app(
             config=HttpConfig(),
             groups=self.groups,
-            edges={"/": IM} | dict.fromkeys(PREFIXES, SOCIAL),
+            edges=EDGES,
             authenticate=self.accounts.authenticate,
             limiter=InProcessRateLimiter(),
             readiness=_ready,

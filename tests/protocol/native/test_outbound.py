@@ -96,6 +96,7 @@ REPLIES: list[tuple[Reply, type[packets.ServerPacket]]] = [
     (replies.Pong(1, AT_MS, ""), packets.PongPacket),
     (replies.Heartbeat(AT_MS), packets.HeartbeatPacket),
     (replies.Ack(1, "m", 9, 42, 3, AT_MS, False), packets.AckPacket),
+    (replies.CallOffered(1, "c", 8, AT_MS, "busy"), packets.CallOfferedPacket),
     (replies.Done(1), packets.DonePacket),
     (replies.Synced(1, True, "e", "p"), packets.SyncedPacket),
     (replies.HistoryPage(1, 42, (MESSAGE,), False), packets.HistoryPagePacket),

@@ -129,7 +129,7 @@ async def test_two_live_nodes_of_one_name(cluster: Cluster) -> None:
 
 
 async def test_everything_works_on_a_cluster() -> None:
-    server = RedisServer("--cluster-enabled", "yes").start()
+    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())).start()
     try:
         assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383").startswith(b"+OK")
         async with asyncio.timeout(10):

@@ -38,7 +38,6 @@ def upgrade() -> None:
     op.create_table(
         "calls",
         sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("conversation_id", sa.BigInteger(), nullable=True),
         sa.Column("caller_id", sa.BigInteger(), nullable=False),
         sa.Column("callee_id", sa.BigInteger(), nullable=False),
         sa.Column("call_type", sa.String(length=16), nullable=False),
@@ -51,8 +50,7 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
     )
-    op.create_index(op.f("ix_calls_callee_id"), "calls", ["callee_id"], unique=False)
-    op.create_index(op.f("ix_calls_caller_id"), "calls", ["caller_id"], unique=False)
+    op.create_index(op.f("ix_calls_ended_at_ms"), "calls", ["ended_at_ms"], unique=False)
     op.create_table(
         "changes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -575,8 +573,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_changes_user_id"), table_name="changes")
     op.drop_index(op.f("ix_changes_conversation_id"), table_name="changes")
     op.drop_table("changes")
-    op.drop_index(op.f("ix_calls_caller_id"), table_name="calls")
-    op.drop_index(op.f("ix_calls_callee_id"), table_name="calls")
+    op.drop_index(op.f("ix_calls_ended_at_ms"), table_name="calls")
     op.drop_table("calls")
     op.drop_table("broadcasts")
     op.drop_index(op.f("ix_broadcast_targets_user_id"), table_name="broadcast_targets")

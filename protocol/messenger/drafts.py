@@ -1,0 +1,28 @@
+"""From a message as messenger's clients send it, over REST or a socket, to a draft."""
+
+from domain.model import Attachment, Draft, FileRef, MessageKind
+from protocol.messenger.requests import KINDS, MessageSend
+from protocol.places import place_in
+
+
+def draft_of(body: MessageSend, chat_id: int, sender_id: int) -> Draft:
+    """InvalidValue: a location without a place."""
+    kind = KINDS[body.type]
+    attachment: Attachment | None = None
+    if kind is MessageKind.LOCATION:
+        attachment = place_in(body.content)
+    elif body.file_url and body.forward_from is None:
+        attachment = FileRef(0, "", body.file_name, body.file_url, body.file_size, "", body.thumbnail)
+    return Draft(
+        conversation_id=chat_id,
+        sender_id=sender_id,
+        kind=kind,
+        content=body.content,
+        client_msg_id=body.client_msg_id,
+        reply_to_id=body.reply_to_id,
+        forward_from_id=body.forward_from,
+        attachment=attachment,
+        is_silent=body.is_silent,
+        ttl_s=body.ttl,
+        send_at_ms=body.send_at,
+    )
