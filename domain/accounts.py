@@ -102,6 +102,17 @@ class Accounts:
         for login_id, revoked_at_ms in await self._logins.revoked_since(self._clock.now_ms() - lifetime_ms):
             self._revocations.add(login_id, revoked_at_ms + lifetime_ms)
 
+    async def relearn_revocations(self) -> None:
+        """For a process that missed events: ends the logins that another process has revoked."""
+        lifetime_ms = self._tokens.limits.longest_access_s * 1000
+        for login_id, revoked_at_ms in await self._logins.revoked_since(self._clock.now_ms() - lifetime_ms):
+            if login_id in self._revocations:
+                continue
+            login = await self._logins.get(login_id)
+            if login is not None:
+                event = LoginRevoked(login.user_id, login_id, revoked_at_ms + lifetime_ms)
+                self._bus.publish_here(event, Audience((login.user_id,)))
+
     async def register(
         self,
         *,

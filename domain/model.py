@@ -67,7 +67,7 @@ class DialectName(StrEnum):
     MESSENGER = "messenger"
 
 
-class Profile(msgspec.Struct, frozen=True, gc=False):
+class Profile(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The part of an account that others may see and that is cached on every node."""
 
     id: int
@@ -198,7 +198,7 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False, tag="call"):
 Attachment = Location | FileRef | CallRecord
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A stored message. `seq` numbers the conversation 1, 2, 3 … without gaps; a scheduled message has `seq` below
     0 until it is delivered. `client_msg_id` is the sender's idempotency key."""
 

@@ -4,7 +4,7 @@ implementation. Every method may raise `Unavailable` when the backing service ca
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -701,8 +701,12 @@ class Missed(msgspec.Struct, frozen=True):
     position: str
 
 
+EVERYBODY: Final = 0
+"""The `conversation_id` of recorded events that are for all users."""
+
+
 class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """An event that is kept for resuming clients: of a conversation's members, or of one user."""
+    """An event that is kept for resuming clients: of a conversation's members, of one user, or of everybody."""
 
     event: Event
     conversation_id: int | None
@@ -752,16 +756,38 @@ class Audience(msgspec.Struct, frozen=True, gc=False):
 EventHandler = Callable[[Event, Audience, object | None], None]
 
 
-class Bus(Protocol):
-    """Carries events to every process that has sessions of the audience.
+MissedListener = Callable[[str | None, float], None]
+"""`(since, for_s)`: events of other processes may not have arrived, those after the position `since` of the store
+(None: the last that this process knows to be complete), and more may go missing in the next `for_s` seconds."""
 
-    Order: events published by one process are handled everywhere in the order of publishing. Delivery: at least
-    once while both processes live; a process that missed events resynchronises its sessions. Handlers of this
-    process run before `publish` returns. `origin` is a token of this process (the session that caused the event),
-    None elsewhere.
+
+class Bus(Protocol):
+    """Carries events to every process: those that change what a process remembers to all, those for sessions only to
+    the ones that have sessions of the audience, there with the part of the audience that is there.
+
+    Order: events published by one process are handled everywhere in the order of publishing. Delivery: once, while the
+    processes and the way between them live; what may not have arrived is told to those who asked with `when_missed`,
+    and then events may also come twice. Handlers of this process run before `publish` returns, which never waits.
+    `origin` is a token of this process (the session that caused the event), None elsewhere.
     """
 
+    @property
+    def trouble(self) -> str | None:
+        """Why events do not cross between processes now, in a sentence; None while they do."""
+        ...
+
     def publish(self, event: Event, audience: Audience, origin: object | None = None) -> None: ...
+
+    def publish_here(self, event: Event, audience: Audience) -> None:
+        """Runs the handlers of this process alone."""
+        ...
+
+    def when_missed(self, listener: MissedListener) -> None: ...
+
+    def complete_up_to(self, position: str) -> None:
+        """All that was committed before this position of the store has been published or heard here. After trouble the
+        other processes are told the last one, for events of this process may not have reached them."""
+        ...
 
     def subscribe(self, handler: EventHandler) -> None: ...
 
@@ -770,19 +796,35 @@ class Bus(Protocol):
     async def close(self) -> None: ...
 
     async def healthy(self) -> str | None:
-        """None, or the sentence that says what is wrong."""
+        """None, or the sentence that says what is wrong; found out with a round trip."""
         ...
 
 
 class PresenceDirectory(Protocol):
     """Which users have sessions, on all nodes. Reads are local and cost no round trip."""
 
+    async def arriving(self, user_id: int) -> None:
+        """A session of the user is about to be opened on this node. When this returns, the user's events come here:
+        what is committed later cannot be missed, what was committed before can be read."""
+        ...
+
     def connected(self, user_id: int) -> bool:
-        """A session of the user was opened on this node. True if it is the user's first anywhere."""
+        """A session of the user was opened on this node. True if it is the user's first anywhere, and no other node
+        still waits for the user to come back."""
         ...
 
     def disconnected(self, user_id: int) -> bool:
-        """A session was closed on this node. True if it was the user's last anywhere."""
+        """A session was closed on this node. True if it was the user's last anywhere: then this node is the one to tell
+        of it, sooner or later, and calls `left` when it has."""
+        ...
+
+    def left(self, user_id: int) -> None:
+        """The user has not come back to this node."""
+        ...
+
+    def when_lost(self, listener: Callable[[Collection[int]], None]) -> None:
+        """`listener` gets users whose last session ended with a node that died. Of all nodes one is told, and it is the
+        one to tell of it, as after `disconnected`."""
         ...
 
     def is_online(self, user_id: int) -> bool: ...

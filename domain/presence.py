@@ -52,6 +52,12 @@ class Presence:
         self._leaving: dict[int, Timer] = {}
         self._last_seen_ms: dict[int, int] = {}
         self._changed: dict[int, bool] = {}
+        directory.when_lost(self._lost)
+
+    async def arriving(self, user_id: int) -> None:
+        """To be awaited before a session of the user is opened on this node, and greeted: from then on every other node
+        sends the user's events here."""
+        await self._directory.arriving(user_id)
 
     def connected(self, user_id: int) -> None:
         """A session of the user was opened on this node."""
@@ -65,13 +71,23 @@ class Presence:
     def disconnected(self, user_id: int) -> None:
         """A session of the user was closed on this node."""
         if self._directory.disconnected(user_id):
-            self._last_seen_ms[user_id] = self._clock.now_ms()
-            self._leaving[user_id] = self._scheduler.call_later(self._offline_after_s, self._left, user_id)
+            self._leave(user_id)
+
+    def _lost(self, user_ids: Collection[int]) -> None:
+        """Their last sessions ended with another node; they may come back to any."""
+        for user_id in user_ids:
+            if user_id not in self._leaving:
+                self._leave(user_id)
+
+    def _leave(self, user_id: int) -> None:
+        self._last_seen_ms[user_id] = self._clock.now_ms()
+        self._leaving[user_id] = self._scheduler.call_later(self._offline_after_s, self._left, user_id)
 
     def _left(self, user_id: int) -> None:
         self._leaving.pop(user_id, None)
         if not self._directory.is_online(user_id):
             self._change(user_id, False)
+        self._directory.left(user_id)
 
     def _change(self, user_id: int, is_online: bool) -> None:
         if not self._changed:

@@ -51,6 +51,15 @@ class Profiles:
         if len(self._cached) > self._capacity:
             del self._cached[next(iter(self._cached))]
 
+    def forget(self) -> None:
+        """Reads all again when they are needed."""
+        self._changes += 1
+        self._cached.clear()
+
+    def peek(self, user_id: int) -> Profile | None:
+        """The profile if it is at hand."""
+        return self._cached.get(user_id)
+
     def on_event(self, event: Event, audience: Audience, origin: object | None = None) -> None:
         if isinstance(event, ProfileChanged):
             self._changes += 1

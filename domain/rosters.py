@@ -1,7 +1,7 @@
 """Who may speak and who listens: the memberships that the send path needs, cached and kept fresh by events."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -87,7 +87,12 @@ class Rosters:
     order in which they came, so messages keep the order in which they arrived.
     """
 
-    def __init__(self, store: ConversationStore, spawn: Spawn, max_seats: int = MAX_CACHED_SEATS) -> None:
+    def __init__(
+        self, store: ConversationStore, spawn: Spawn, max_seats: int = MAX_CACHED_SEATS, *, is_shared: bool = False
+    ) -> None:
+        """`is_shared`: other processes change the same conversations. Two changes may then come in another order than
+        they were committed in, so a roster that changed is loaded again."""
+        self._is_shared = is_shared
         self._store = store
         self._spawn = spawn
         self._max_seats = max_seats
@@ -153,6 +158,13 @@ class Rosters:
         if dropped is not None:
             self._seats -= len(dropped.seats)
 
+    def forget(self, conversation_ids: Collection[int] | None = None) -> None:
+        """Loads these rosters, or all, when they are needed again."""
+        for conversation_id in list(self._cached if conversation_ids is None else conversation_ids):
+            self._drop(conversation_id)
+        loading = self._waiting.keys()
+        self._outdated |= loading if conversation_ids is None else loading & set(conversation_ids)
+
     def on_event(self, event: Event, audience: Audience, origin: object | None = None) -> None:
         """Applies what an event says of a membership."""
         change = _CHANGES.get(type(event))
@@ -166,7 +178,7 @@ class Rosters:
         roster = self._cached.get(conversation_id)
         if roster is not None:
             before = len(roster.seats)
-            if change(roster, event):
+            if not self._is_shared and change(roster, event):
                 self._seats += len(roster.seats) - before
             else:
                 self._drop(conversation_id)
@@ -210,3 +222,5 @@ _CHANGES: dict[type[Event], Callable[[Roster, Any], bool]] = {
     ContactChanged: _reload,
 }
 """How an event changes a roster; False: load it again."""
+
+ROSTER_EVENTS: Final = frozenset(_CHANGES)

@@ -304,6 +304,7 @@ class Commands:
     async def replay(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
         """Sends what was missed, then what was held back meanwhile."""
         replayed: dict[int, int] = {}
+        cursors: dict[int, int] = {}
         try:
             missed = None
             if command.epoch == edge.epoch:
@@ -324,6 +325,7 @@ class Commands:
         finally:
             edge.hub.holding.discard(session)
             session.release(replayed)
+            edge.hub.has_seen(session, who.id, cursors | replayed)
 
     async def _frames(self, session: Session, missed: Missed) -> list[bytes]:
         """What the session's dialect shows of it, messages first."""

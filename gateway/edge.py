@@ -112,6 +112,15 @@ class Edge:
         else:
             self.position, self._next_position = self._next_position, position
 
+    async def expect(self, identity: Identity) -> None:
+        """To be awaited before `admit`."""
+        await self._presence.arriving(identity.profile.id)
+
+    def resync(self) -> None:
+        """Sends all sessions away to resume: this process missed more events than it can make up for."""
+        for session in self.hub:
+            session.connection.close(CloseCode.SLOW_CONSUMER, "events were missed; resume")
+
     # Life of a connection
 
     @property
@@ -212,6 +221,7 @@ class Edge:
         connection = session.connection
         try:
             identity = await self._accounts.authenticate(command.token or "")
+            await self.expect(identity)
         except DomainError as error:
             session.fail(error, command)
             code = CloseCode.ACCOUNT_DISABLED if error.code == "account_disabled" else CloseCode.UNAUTHENTICATED

@@ -26,6 +26,9 @@ DROPPABLE = frozenset({Typing, PresenceChanged, LocationUpdated})
 
 Put = Callable[[Iterable[Connection], bytes], None]
 
+SEEN_S: Final = 15.0
+"""An event that was not lost has come by then, and one that was lost has been read from the store."""
+
 LARGE_AUDIENCE: Final = 32
 MAX_CHANNELS: Final = 256
 """Looking the sessions of a group up for each message costs 0.3 µs a member; 256 lists of 1000 take 2 MB."""
@@ -55,7 +58,11 @@ class _Channel:
 class Hub:
     """The sessions of this process by user. `on_event` is the process's delivery handler on the bus."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stats: GatewayStats) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, stats: GatewayStats, *, is_shared: bool = False) -> None:
+        """`is_shared`: events of other processes come here, some time after their commit."""
+        self._is_shared = is_shared
+        self._seen: dict[int, dict[Session, dict[int, int]]] = {}
+        """By user and session: how far those that resumed a moment ago have seen each conversation."""
         self._loop = loop
         self._stats = stats
         self._batches: dict[int, _Batch] = {}
@@ -102,9 +109,25 @@ class Hub:
             del self._first[user_id]
         session.sibling = None
         self.holding.discard(session)
+        if user_id in self._seen:
+            self._forget_seen(session, user_id)
         self._count -= 1
         self._version += 1
         self.unwatch(session, session.watching or ())
+
+    def has_seen(self, session: Session, user_id: int, seqs: dict[int, int]) -> None:
+        """The session has resumed: it knows these conversations up to a seq. What another process tells of them late is
+        left out."""
+        if self._is_shared and seqs and session.profile is not None:
+            self._seen.setdefault(user_id, {})[session] = seqs
+            self._loop.call_later(SEEN_S, self._forget_seen, session, user_id, seqs)
+
+    def _forget_seen(self, session: Session, user_id: int, seqs: dict[int, int] | None = None) -> None:
+        sessions = self._seen.get(user_id)
+        if sessions is not None and (seqs is None or sessions.get(session) is seqs):
+            sessions.pop(session, None)
+            if not sessions:
+                del self._seen[user_id]
 
     def watch(self, session: Session, user_ids: list[int]) -> None:
         """Subscribes a session to the presence of users."""
@@ -141,6 +164,8 @@ class Hub:
         elif kind in DROPPABLE:
             self._deliver_droppable(event, audience)
         else:
+            # Events that were held back come without `before`.
+            self.settle()
             self._deliver(_Batch(audience, [(event, origin)]))
             if isinstance(event, LoginRevoked):
                 self._close(event.user_id, CloseCode.UNAUTHENTICATED, "this login has ended", event.login_id)
@@ -170,6 +195,9 @@ class Hub:
         apart = {origin for _, origin in batch.events if isinstance(origin, Session)} | self.holding
         if batch.audience.without is not None:
             apart.update(chain(self._first.get(batch.audience.without)))
+        if self._seen:
+            for user_id in self._seen.keys() & batch.audience.user_ids:
+                apart.update(self._seen[user_id])
         for wire, connections in self._channel(batch.audience).items():
             frames = [wire.encode(event) for event, _ in batch.events]
             data = b"".join(frame for frame in frames if frame is not None)
@@ -212,7 +240,12 @@ class Hub:
         """To a session that caused some of the events, or is being replayed to."""
         if session.profile is None or session.profile.id == batch.audience.without:
             return
+        seen = self._seen.get(session.profile.id, {}).get(session)
         for (event, origin), frame in zip(batch.events, frames, strict=True):
+            if seen and isinstance(event, MessageSent):
+                message = event.message
+                if message.seq <= seen.get(message.conversation_id, 0):
+                    continue
             if origin is not session and frame is not None:
                 session.deliver(event, frame)
                 self._stats.deliveries += 1

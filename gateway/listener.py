@@ -137,6 +137,7 @@ class Reception(asyncio.Protocol):
     ) -> None:
         try:
             identity = await self._accounts.authenticate(token)
+            await self._edge.expect(identity)
         except Unauthenticated as error:
             self._refuse(401, str(error), [("WWW-Authenticate", 'Bearer error="invalid_token"')])
         except AccountDisabled as error:

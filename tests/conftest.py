@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import redis
 from tests.servers.mariadb import GivenServer, MariaDb, Schemas
 
 
@@ -50,3 +51,21 @@ def mysql_url(mysql_schemas: Schemas) -> Iterator[str]:
 def empty_mysql_url(mariadb: MariaDb) -> str:
     """A database without tables."""
     return mariadb.url(mariadb.empty_schema())
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[str]:
+    url = redis.shared_url()
+    if url is not None:
+        yield url
+        return
+    server = redis.RedisServer().start()
+    yield server.url
+    server.close()
+
+
+@pytest.fixture
+def redis_url(shared_redis: str) -> str:
+    """An empty Redis. Not to be stopped: other tests use it."""
+    redis.empty(shared_redis)
+    return shared_redis

@@ -18,6 +18,7 @@ from domain.groups import Groups
 from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
 from domain.passwords import Passwords
+from domain.ports import Bus, PresenceDirectory
 from domain.presence import Presence
 from domain.profiles import Profiles
 from domain.rosters import Rosters
@@ -59,11 +60,18 @@ class Rules:
         limits: AccountLimits | None = None,
         message_limits: MessageLimits | None = None,
         file_limits: FileLimits | None = None,
+        clock: TestClock | None = None,
+        bus: Bus | None = None,
+        directory: PresenceDirectory | None = None,
+        offline_after_s: float = 0.0,
     ) -> None:
-        self.clock = TestClock()
+        """`bus` and `directory`: those of one of several nodes."""
+        self.clock = clock or TestClock()
         self.stores = open_sqlite(database, self.clock.now_ms)
-        self.bus = InProcessBus()
-        self.directory = InProcessPresenceDirectory()
+        self._is_shared = bus is not None
+        self.bus = bus or InProcessBus()
+        self.directory = directory or InProcessPresenceDirectory()
+        self._offline_after_s = offline_after_s
         self._tasks: set[asyncio.Task[None]] = set()
         self.blobs = DiskBlobStore(database.parent / "blobs")
         self._limits = limits or AccountLimits()
@@ -73,7 +81,7 @@ class Rules:
     async def start(self) -> None:
         await self.stores.start()
         self.profiles = Profiles(self.stores.users)
-        self.rosters = Rosters(self.stores.conversations, self.spawn)
+        self.rosters = Rosters(self.stores.conversations, self.spawn, is_shared=self._is_shared)
         revocations = Revocations(self.clock)
         for handler in (self.rosters.on_event, self.profiles.on_event, revocations.on_event):
             self.bus.subscribe(handler)
@@ -149,7 +157,7 @@ class Rules:
             clock=self.clock,
             scheduler=asyncio.get_running_loop(),
             spawn=self.spawn,
-            offline_after_s=0.0,
+            offline_after_s=self._offline_after_s,
         )
         self.calls = Calls(
             store=self.stores.calls,

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, insert, or_, select
 
 from domain.events import Event
+from domain.ports import EVERYBODY
 from domain.records import Broadcast, Priority
 from storage.sql import changes
 from storage.sql.database import Database, inserted_id
@@ -84,7 +85,7 @@ class SqlBroadcastStore:
             kept = msgspec.structs.replace(broadcast, id=inserted_id(result))
             told, now_ms = event(kept), self._database.now_ms()
             if targets is None:
-                kept_events = changes.change_rows(told, changes.EVERYBODY, now_ms)
+                kept_events = changes.change_rows(told, EVERYBODY, now_ms)
             else:
                 kept_events = [row for user_id in targets for row in changes.change_rows(told, None, now_ms, user_id)]
                 await connection.execute(

@@ -16,9 +16,6 @@ from storage.sql.tables import changes
 _decoder: Final = msgspec.json.Decoder(reduce(or_, Event.__subclasses__()))
 _encoder: Final = msgspec.json.Encoder()
 
-EVERYBODY: Final = 0
-"""The `conversation_id` of events that are for all users."""
-
 TURN: Final = Turn(changes)
 
 

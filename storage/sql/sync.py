@@ -17,9 +17,9 @@ from domain.events import (
 )
 from domain.messages import RECEIPTS_PUSHED_UP_TO_MEMBERS
 from domain.model import ConversationStatus, MemberStatus, Message
-from domain.ports import Missed, News, Recorded
+from domain.ports import EVERYBODY, Missed, News, Recorded
 from storage.sql import rows
-from storage.sql.changes import EVERYBODY, read_event
+from storage.sql.changes import read_event
 from storage.sql.database import Database
 from storage.sql.dialects import Query
 from storage.sql.plan import Plan

@@ -82,3 +82,29 @@ async def test_a_replay_holds_events_back_and_drops_what_it_has_sent(tmp_path: P
         session.release({7: replayed})
         seqs = [packet.seq for packet in await peer.until(3 - replayed) if isinstance(packet, MessagePacket)]
         assert seqs == [1, 2, 3][replayed:]
+
+
+async def test_events_that_were_held_back_keep_their_order(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as running:
+        peer = await running.session(5)
+        for event in (sent(1), MemberUpdated(7, 1, 5, "nick", None, 1), sent(2)):
+            running.hub.on_event(event, Audience((5,), 7))
+        kinds = [getattr(packet, "seq", type(packet).__name__) for packet in await peer.until(3)]
+        assert kinds == [1, "MemberUpdatedPacket", 2]
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+async def test_what_a_session_has_seen_in_its_replay_is_left_out(tmp_path: Path, is_shared: bool) -> None:
+    """Another process may tell of a message after this one has read it from the store."""
+    async with gateway(tmp_path, is_shared=is_shared) as running:
+        resumed, other = await running.session(5), await running.session(5)
+        running.hub.has_seen(resumed.connection.session, 5, {7: 2})
+        for seq in (1, 2, 3):
+            running.hub.on_event(sent(seq), Audience([5], 7))
+        assert len(await other.until(3)) == 3
+        seqs = [
+            packet.seq for packet in await resumed.until(1 if is_shared else 3) if isinstance(packet, MessagePacket)
+        ]
+        assert seqs == ([3] if is_shared else [1, 2, 3])
+        running.hub.remove(resumed.connection.session, 5)
+        assert running.hub._seen == {}

@@ -49,12 +49,12 @@ class Peer:
 class Gateway:
     """An edge over the real domain, with sessions on socket pairs."""
 
-    def __init__(self, rules: Rules, config: GatewayConfig) -> None:
+    def __init__(self, rules: Rules, config: GatewayConfig, *, is_shared: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self.rules = rules
         self.ends: list[socket.socket] = []
         self.stats = GatewayStats()
-        self.hub = Hub(loop, self.stats)
+        self.hub = Hub(loop, self.stats, is_shared=is_shared)
         self.wire = over_tcp(CODEC, presence_on_request=True)
         self.edge = Edge(
             loop=loop,
@@ -93,6 +93,7 @@ class Gateway:
     async def session(self, user_id: int) -> Peer:
         """An authenticated one; its welcome has been read."""
         peer = await self.stranger()
+        await self.rules.presence.arriving(user_id)
         peer.connection.session.wire = self.wire
         profile = Profile(user_id, f"u{user_id}", f"u{user_id}")
         self.edge.admit(peer.connection, Identity(profile, Claims(user_id, "login", "t", DialectName.NATIVE, 10**15)))
@@ -102,10 +103,12 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(tmp_path: Path, config: GatewayConfig | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    tmp_path: Path, config: GatewayConfig | None = None, *, is_shared: bool = False
+) -> AsyncIterator[Gateway]:
     rules = Rules(tmp_path / "feige.db")
     await rules.start()
-    running = Gateway(rules, config or GatewayConfig())
+    running = Gateway(rules, config or GatewayConfig(), is_shared=is_shared)
     await running.edge.start()
     try:
         yield running

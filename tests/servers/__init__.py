@@ -1,0 +1,1 @@
+"""Real database and bus servers for the tests, in temporary folders and on free ports."""
