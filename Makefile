@@ -3,15 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast lint bench compiler clean
+.PHONY: run test test-fast lint bench compiler servers clean
 
 run: $(VENV)/.installed
 	$(BIN)/python run.py serve
 
-test: lint compiler
+test: lint compiler servers
 	$(BIN)/python -m pytest
 
-test-fast: lint compiler
+test-fast: lint compiler servers
 	$(BIN)/python -m pytest -m "not slow and not autobahn"
 
 lint: $(VENV)/.installed-test
@@ -26,6 +26,11 @@ bench: $(VENV)/.installed-bench compiler
 # For the C programs of bench/, which its tests compile too.
 compiler:
 	@command -v cc >/dev/null || (apt-get update -qq && apt-get install -y -qq gcc libc6-dev)
+
+# The tests start their own; where the system starts one too after installing it, that one is not touched.
+servers:
+	@PATH="$$PATH:/usr/sbin"; command -v mariadbd >/dev/null && command -v redis-server >/dev/null || \
+		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server redis-server)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

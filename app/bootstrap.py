@@ -13,6 +13,7 @@ from app.clock import SystemClock
 from app.config import Config
 from app.data_dir import DataDir
 from app.errors import SetupError
+from app.file_service import FileService
 from app.metrics import registry_for
 from app.tasks import Tasks
 from app.version import VERSION
@@ -68,6 +69,9 @@ RESERVED_FDS: Final = 64
 """For databases, files and HTTP when all other descriptors are connections."""
 
 MIN_FDS: Final = 256
+
+HTTP_DRAIN_S: Final = 10.0
+"""For requests under way when the server stops; longer uploads and downloads are broken off."""
 
 
 class Server:
@@ -140,6 +144,7 @@ class Server:
             limits=config.messages,
         )
         timers = MessageTimers(store=stores.timers, messages=messages, rosters=rosters, profiles=profiles, clock=clock)
+        self._file_service = FileService(config, self._data_dir, stores.files, clock)
         presence = self._presence = Presence(
             directory=InProcessPresenceDirectory(),
             store=stores.conversations,
@@ -216,6 +221,7 @@ class Server:
                     profiles=profiles,
                     conversations=conversations,
                     messages=messages,
+                    files=self._file_service.files,
                     presence=presence,
                     connection_count=lambda: stats.connections,
                     clock=clock,
@@ -228,6 +234,7 @@ class Server:
                     applications=applications,
                     conversations=conversations,
                     messages=messages,
+                    files=self._file_service.files,
                     presence=presence,
                     clock=clock,
                 ),
@@ -238,6 +245,7 @@ class Server:
                     contacts=contacts,
                     conversations=conversations,
                     messages=messages,
+                    files=self._file_service.files,
                     presence=presence,
                     clock=clock,
                 ),
@@ -251,9 +259,10 @@ class Server:
         )
         self._bus = bus
         self._sync = stores.sync
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_DRAIN_S)
         await accounts.start()
         await bus.start()
+        await self._file_service.start()
         if config.server.admin_password:
             await accounts.ensure_admin(config.server.admin_password)
         await edge.start()
@@ -311,6 +320,7 @@ class Server:
         await self._runner.cleanup()
         await self._tasks.close(self.config.gateway.close_timeout_s)
         await self._presence.close()
+        await self._file_service.close()
         await self._stores.close()
         self._edge.close()
         self._passwords.close()

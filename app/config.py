@@ -20,6 +20,7 @@ import msgspec
 from app.errors import SetupError
 from domain.accounts import AccountLimits
 from domain.calls import CallLimits
+from domain.files import FileLimits
 from domain.login_codes import CodeLimits
 from domain.messages import MessageLimits
 from domain.tokens import TokenLimits
@@ -31,6 +32,7 @@ NOT_SETTINGS: Final = ("FEIGE_TEST_",)
 """Variables of the test suite."""
 
 MIN_SECRET_CHARS: Final = 32
+MIN_ORPHAN_GRACE_S: Final = 600
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -52,6 +54,18 @@ class PasswordConfig(msgspec.Struct, frozen=True):
     threads: int = 2
 
 
+class BlobConfig(msgspec.Struct, frozen=True):
+    """Where the bytes of files are kept: below the data directory, or in an S3-compatible store."""
+
+    store: Literal["disk", "s3"] = "disk"
+    endpoint: str = ""
+    """Such as https://s3.eu-central-1.amazonaws.com; buckets are addressed in the path."""
+    region: str = "us-east-1"
+    bucket: str = ""
+    access_key: str = ""
+    secret_key: str = ""
+
+
 class LogConfig(msgspec.Struct, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -70,6 +84,8 @@ class Config(msgspec.Struct, frozen=True):
     tokens: TokenLimits = TokenLimits()
     accounts: AccountLimits = AccountLimits()
     messages: MessageLimits = MessageLimits()
+    files: FileLimits = FileLimits()
+    blobs: BlobConfig = BlobConfig()
     passwords: PasswordConfig = PasswordConfig()
     codes: CodeConfig = CodeConfig()
     calls: CallLimits = CallLimits()
@@ -175,3 +191,14 @@ def _check(config: Config) -> None:
             raise SetupError(f"gateway.{name}: must be more than 0")
     if config.gateway.max_frame_bytes < 1024:
         raise SetupError("gateway.max_frame_bytes: at least 1024")
+    for name in ("max_file_bytes", "max_image_pixels", "cleaning_interval_s"):
+        if getattr(config.files, name) <= 0:
+            raise SetupError(f"files.{name}: must be more than 0")
+    if config.files.orphan_grace_s < MIN_ORPHAN_GRACE_S:
+        raise SetupError(f"files.orphan_grace_s: at least {MIN_ORPHAN_GRACE_S}, or uploads under way are orphans")
+    if config.blobs.store == "s3":
+        for name in ("endpoint", "bucket", "access_key", "secret_key"):
+            if not getattr(config.blobs, name):
+                raise SetupError(f"blobs.{name}: is needed for the store s3")
+        if not config.blobs.endpoint.startswith(("http://", "https://")):
+            raise SetupError("blobs.endpoint: must begin with http:// or https://")

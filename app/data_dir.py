@@ -12,6 +12,8 @@ from app.errors import SetupError
 KEY_FILE: Final = "secret.key"
 LOCK_FILE: Final = "lock"
 DATABASE_FILE: Final = "feige.db"
+BLOB_FOLDER: Final = "blobs"
+SPOOL_FOLDER: Final = "spool"
 
 
 class DataDir:
@@ -36,6 +38,16 @@ class DataDir:
     @property
     def database(self) -> Path:
         return self.path / DATABASE_FILE
+
+    @property
+    def blobs(self) -> Path:
+        """For the bytes of files."""
+        return self.path / BLOB_FOLDER
+
+    @property
+    def spool(self) -> Path:
+        """For files on their way to an object store."""
+        return self.path / SPOOL_FOLDER
 
     def lock(self) -> None:
         """Keeps other servers out until this process ends. SetupError if one is in."""

@@ -149,11 +149,22 @@ class Client:
         latitude: str | None = None,
         longitude: str | None = None,
         address: str | None = None,
+        file_id: str | None = None,
     ) -> AckPacket:
         """Returns once the message is on the server's disk. RequestRefused if it is refused for good."""
         key = client_msg_id or uuid.uuid4().hex
         command = Send(
-            conversation_id, content, key, kind, reply_to_id, is_silent, latitude, longitude, address, next(self._ids)
+            conversation_id,
+            content,
+            key,
+            kind,
+            reply_to_id,
+            is_silent,
+            latitude,
+            longitude,
+            address,
+            file_id=file_id,
+            id=next(self._ids),
         )
         if self._ended is not None:
             raise self._ended

@@ -18,7 +18,7 @@
     ├── NotFound                ─ UserNotFound, ConversationNotFound, MemberNotFound, MessageNotFound, FileNotFound,
     │                             CallNotFound, RecordNotFound
     ├── Conflict                ─ UsernameTaken, EmailTaken, PhoneTaken
-    ├── TooLarge
+    ├── TooLarge                ─ QuotaExceeded
     ├── UnsupportedType
     ├── RateLimited             come back after `retry_after_s`
     └── Unavailable             a backing service cannot be reached, or the queue is full: try again
@@ -197,6 +197,11 @@ class PhoneTaken(Conflict):
 class TooLarge(DomainError):
     code = "too_large"
     text = "too large"
+
+
+class QuotaExceeded(TooLarge):
+    code = "quota_exceeded"
+    text = "the files of this account would exceed its quota"
 
 
 class UnsupportedType(DomainError):

@@ -26,7 +26,18 @@ from domain.events import (
     ReceiptMarked,
     Typing,
 )
-from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Receipt, Role
+from domain.model import (
+    FILE_KINDS,
+    Draft,
+    FileRef,
+    Location,
+    Message,
+    MessageKind,
+    MessageState,
+    Profile,
+    Receipt,
+    Role,
+)
 from domain.ports import (
     AppendDone,
     Appended,
@@ -44,7 +55,6 @@ from domain.rosters import Roster, Rosters, Seat
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
 MAX_TTL_S: Final = 365 * 86_400
 MAX_SCHEDULED_MS: Final = 365 * 86_400_000
-FILE_KINDS: Final = frozenset({MessageKind.IMAGE, MessageKind.FILE, MessageKind.AUDIO, MessageKind.VIDEO})
 RECEIPTS_PUSHED_UP_TO_MEMBERS: Final = 100
 """In larger groups a read mark is pushed to the reader's own devices only: pushing each of n marks to n members
 would cost n² deliveries a message. Receipts are stored and can be asked for all the same."""
@@ -149,6 +159,8 @@ class Messages:
             wait_ms = draft.send_at_ms - self._clock.now_ms()
             if not 0 < wait_ms <= MAX_SCHEDULED_MS:
                 raise InvalidValue("send_at", "in the future, and within a year")
+        if draft.file_id is not None and draft.kind not in FILE_KINDS:
+            raise InvalidValue("file_id", f"messages of kind {draft.kind.value} carry no file")
         if draft.kind is MessageKind.TEXT:
             if not draft.content:
                 raise InvalidValue("content", "must not be empty")
@@ -157,7 +169,7 @@ class Messages:
                 raise InvalidValue("latitude", "a location needs latitude and longitude")
             check_location(draft.attachment)
         elif draft.kind in FILE_KINDS:
-            if draft.attachment is None and not draft.content:
+            if draft.file_id is None and draft.attachment is None and not draft.content:
                 raise InvalidValue("content", "a file, or the link to one, is required")
         else:
             raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent")
@@ -351,11 +363,13 @@ class Messages:
         original = await self.visible(sender.id, draft.forward_from_id)
         if original.is_gone or original.kind is MessageKind.SYSTEM:
             raise InvalidState("this message cannot be forwarded")
+        file_id = original.attachment.file_id or None if isinstance(original.attachment, FileRef) else None
         return msgspec.structs.replace(
             draft,
             kind=original.kind,
             content=original.content,
-            attachment=original.attachment,
+            attachment=None if file_id else original.attachment,
+            file_id=file_id,
             forward_from_id=original.forward_from_id or original.id,
         )
 

@@ -46,6 +46,10 @@ class MessageKind(StrEnum):
     SYSTEM = "system"
 
 
+FILE_KINDS: Final = frozenset({MessageKind.IMAGE, MessageKind.FILE, MessageKind.AUDIO, MessageKind.VIDEO})
+"""Messages that carry a file."""
+
+
 class MessageState(StrEnum):
     """What became of a message. Recalled and deleted ones keep their place, with empty content."""
 
@@ -170,7 +174,8 @@ class Location(msgspec.Struct, frozen=True, gc=False, tag="location"):
 
 
 class FileRef(msgspec.Struct, frozen=True, gc=False, tag="file"):
-    """What a message says of the file it carries; a copy, so that reading history joins nothing."""
+    """What a message says of the file it carries; a copy, so that reading history joins nothing. `thumbnail` is the
+    name by which its thumbnail is downloaded, in the place of a `file_id`; empty without one."""
 
     id: int
     file_id: str
@@ -227,7 +232,8 @@ class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
 
 class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A message on its way to the log: everything but what the log decides (id, seq, time). `visible_after_seq` is the
-    sender's: an older message cannot be replied to."""
+    sender's: an older message cannot be replied to. `file_id` names the file it carries; the log makes the attachment
+    of it."""
 
     conversation_id: int
     sender_id: int
@@ -237,6 +243,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reply_to_id: int | None = None
     forward_from_id: int | None = None
     attachment: Attachment | None = None
+    file_id: str | None = None
     is_silent: bool = False
     ttl_s: int = 0
     send_at_ms: int | None = None

@@ -4,10 +4,14 @@ Same conventions as `domain/model.py`: immutable, times in milliseconds since th
 """
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
-from domain.model import Conversation, Profile, Role
+from domain.file_types import FileCategory, category
+from domain.model import Conversation, FileRef, Profile, Role
+
+THUMBNAIL_PREFIX: Final = "thumb_"
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +163,8 @@ class GroupNoticeView(msgspec.Struct, frozen=True):
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
-    """An upload. `file_id` is its public name, `blob` the SHA-256 of its bytes, `etag` their MD5 (social API 7.4)."""
+    """An upload. `file_id` is its public name, `sha256` and `etag` (the MD5, social API 7.4) are digests of its bytes.
+    `blob` is where they are kept; equal files may share it."""
 
     id: int
     file_id: str
@@ -168,14 +173,29 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     mime: str
     path: str
-    blob: str
+    sha256: str
     etag: str
+    blob: str
     thumbnail_blob: str | None = None
     description: str | None = None
     is_public: bool = False
     download_count: int = 0
     expires_at_ms: int | None = None
     created_at_ms: int
+
+    @property
+    def category(self) -> FileCategory:
+        return category(self.mime)
+
+    @property
+    def thumbnail_id(self) -> str:
+        """The name by which the thumbnail is downloaded; empty without one."""
+        return f"{THUMBNAIL_PREFIX}{self.file_id}" if self.thumbnail_blob else ""
+
+    @property
+    def ref(self) -> FileRef:
+        """What a message keeps of it."""
+        return FileRef(self.id, self.file_id, self.name, self.path, self.size, self.mime, self.thumbnail_id)
 
 
 class NotificationKind(StrEnum):

@@ -129,6 +129,7 @@ class Commands:
             reply_to_id=command.reply_to_id,
             forward_from_id=command.forward_from_id,
             attachment=attachment,
+            file_id=command.file_id,
             is_silent=command.is_silent,
             ttl_s=command.ttl_s,
             send_at_ms=command.send_at_ms,

@@ -35,7 +35,11 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_REQUEST_HEADERS: Final = "Authorization, Content-Type, X-Request-ID"
+_REQUEST_HEADERS: Final = "Authorization, Content-Type, If-None-Match, If-Range, Range, X-Request-ID"
+_EXPOSED_HEADERS: Final = (
+    f"{REQUEST_ID_HEADER}, {hdrs.RETRY_AFTER}, {hdrs.CONTENT_DISPOSITION}, {hdrs.CONTENT_RANGE}, {hdrs.ETAG}"
+)
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 log = structlog.get_logger("feige.http")
 
@@ -100,10 +104,9 @@ def request_middleware(
         if _SANE_REQUEST_ID.fullmatch(request_id) is None:
             request_id = uuid4().hex
         request[ADDRESS] = client_address.of(request)
+        request[REQUEST_ID] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = await answer(request, handler)
-            response.headers[REQUEST_ID_HEADER] = request_id
-            _allow_origin(config, request, response)
             seconds = time.perf_counter() - started
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "unknown"
@@ -122,11 +125,19 @@ def request_middleware(
     return middleware
 
 
-async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """A signal, not a middleware, so that no response can miss them."""
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.popall(hdrs.SERVER, None)
+def response_headers(config: HttpConfig) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """A signal, not a middleware, so that no response can miss them: a streamed one has begun when its handler
+    returns."""
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.popall(hdrs.SERVER, None)
+        if REQUEST_ID in request:
+            response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+        _allow_origin(config, request, response)
+
+    return add
 
 
 def _http_error(edge: Edge, error: web.HTTPException) -> web.Response:
@@ -158,7 +169,7 @@ def _allow_origin(config: HttpConfig, request: web.Request, response: web.Stream
     if origin is None or not (any_origin or origin in config.cors_origins):
         return
     response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*" if any_origin else origin
-    response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = f"{REQUEST_ID_HEADER}, {hdrs.RETRY_AFTER}"
+    response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
     if _is_preflight(request):
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = _METHODS
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _REQUEST_HEADERS

@@ -10,8 +10,10 @@ from pydantic.json_schema import models_json_schema
 from http_api.binding import PathTemplate
 from http_api.edge import Edge, Fault
 from http_api.registry import Access, Route, RouteGroup
+from http_api.uploads import FILE_FIELD
 
 Json = dict[str, Any]
+_BINARY: Final = "application/octet-stream"
 _REFERENCES: Final = "#/components/schemas/{model}"
 _EXAMPLE_FAULT: Final = Fault(("body", "field_name"), "Field required", "missing")
 
@@ -39,7 +41,8 @@ def openapi_document(groups: Sequence[RouteGroup], *, title: str, version: str) 
 
 def _models(routes: Iterable[Route]) -> tuple[Mapping[type[BaseModel], Json], Json]:
     """A reference for every body model, and the schemas that the references lead to."""
-    models = {model: None for route in routes for model in (route.body, route.form) if model is not None}
+    plain = [route for route in routes if route.receives is None]
+    models = {model: None for route in plain for model in (route.body, route.form) if model is not None}
     references, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCES)
     return {model: reference for (model, _), reference in references.items()}, definitions.get("$defs", {})  # type: ignore[misc]
 
@@ -50,7 +53,7 @@ def _operation(edge: Edge, route: Route, path: PathTemplate, references: Mapping
         "summary": route.summary,
         "operationId": f"{edge.name}_{route.method.lower()}_{_slug(path.documented)}",
         "security": [] if route.access is Access.PUBLIC else [{"bearer": []}],
-        "responses": {str(route.status): _success(edge, route)} | dict(_failures(edge, route)),
+        "responses": dict(_successes(edge, route)) | dict(_failures(edge, route)),
     }
     parameters = [_path_parameter(name, converter.schema) for name, converter in path.parameters.items()]
     if route.query is not None:
@@ -58,13 +61,29 @@ def _operation(edge: Edge, route: Route, path: PathTemplate, references: Mapping
     if parameters:
         operation["parameters"] = parameters
     model = route.body or route.form
-    if model is not None:
+    if route.receives is not None:
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": _form_with_file(route)}}
+    elif model is not None:
         media: Json = {"schema": references[model]}
         if route.sends is not None:
             media["example"] = route.sends
         media_type = "application/json" if route.body else "application/x-www-form-urlencoded"
         operation["requestBody"] = {"required": not route.body_optional, "content": {media_type: media}}
     return operation
+
+
+def _form_with_file(route: Route) -> Json:
+    """In one schema: what shows this document offers to choose a file only there."""
+    assert route.form is not None
+    schema = route.form.model_json_schema()
+    file = {FILE_FIELD: {"type": "string", "contentMediaType": _BINARY, "description": "The file"}}
+    return {
+        "schema": {
+            "type": "object",
+            "properties": file | schema["properties"],
+            "required": [FILE_FIELD, *schema.get("required", ())],
+        }
+    }
 
 
 def _slug(path: str) -> str:
@@ -87,8 +106,17 @@ def _query_parameters(model: type[BaseModel], *, optional: bool) -> list[Json]:
     ]
 
 
+def _successes(edge: Edge, route: Route) -> Iterable[tuple[str, Json]]:
+    yield str(route.status), _success(edge, route)
+    if route.sends_file:
+        yield "206", _success(edge, route) | {"description": "The part that a Range header asked for"}
+        yield "304", {"description": "The copy that If-None-Match or If-Modified-Since tells of is still right"}
+
+
 def _success(edge: Edge, route: Route) -> Json:
     response: Json = {"description": HTTPStatus(route.status).phrase}
+    if route.sends_file:
+        return response | {"content": {_BINARY: {"schema": {"type": "string", "contentMediaType": _BINARY}}}}
     example = edge.success(route.returns)
     if example is not None:
         response["content"] = _content(example)
@@ -97,6 +125,8 @@ def _success(edge: Edge, route: Route) -> Json:
 
 def _failures(edge: Edge, route: Route) -> Iterable[tuple[str, Json]]:
     statuses = {*route.errors, 429}
+    if route.sends_file:
+        statuses.add(416)
     if route.access is not Access.PUBLIC:
         statuses |= {401, 403}
     if route.body or route.form or route.query or "{" in route.path:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
@@ -15,7 +16,9 @@ from domain.accounts import Identity
 from domain.errors import DomainError, Forbidden, RateLimited, Unauthenticated
 from domain.model import Profile
 from http_api.binding import Invalid, PathTemplate, QueryBinder, bind_form, bind_json
+from http_api.downloads import FileAnswer, RangeNotSatisfiable, send_file
 from http_api.edge import Edge, Fault, Statuses
+from http_api.uploads import Receive, ReceivedFile, expect_later, read_form, send_continue
 
 BodyT = TypeVar("BodyT")
 QueryT = TypeVar("QueryT")
@@ -35,7 +38,7 @@ class Access(Enum):
 @dataclass(frozen=True, slots=True)
 class Call(Generic[BodyT, QueryT]):
     """What a handler is given: checked values only. `ids` and `names` are the path's parameters, integers
-    and texts."""
+    and texts. `received` is the file of a form that has one."""
 
     identity: Identity | None
     address: str
@@ -43,6 +46,7 @@ class Call(Generic[BodyT, QueryT]):
     names: Mapping[str, str]
     body: BodyT
     query: QueryT
+    received: ReceivedFile | None = None
 
     @property
     def caller(self) -> Profile:
@@ -55,6 +59,12 @@ class Call(Generic[BodyT, QueryT]):
             raise Unauthenticated
         return self.identity
 
+    @property
+    def file(self) -> ReceivedFile:
+        """On a route that receives one."""
+        assert self.received is not None
+        return self.received
+
 
 Handler = Callable[[Call[Any, Any]], Awaitable[Any]]
 
@@ -62,7 +72,7 @@ Handler = Callable[[Call[Any, Any]], Awaitable[Any]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One endpoint. The handler answers a value for the dialect's envelope, None for a response without
-    content, or a whole
+    content, a `FileAnswer` to send a file, or a whole
     `web.StreamResponse`. `path` has parameters like `{message_id:id}` (see `binding.CONVERTERS`)."""
 
     method: str
@@ -72,6 +82,10 @@ class Route:
     access: Access = Access.USER
     body: type[BaseModel] | None = None
     form: type[BaseModel] | None = None
+    receives: Receive | None = None
+    """The form comes with a file (multipart/form-data), which is streamed into this."""
+    sends_file: bool = False
+    """The response is a file."""
     body_optional: bool = False
     query: type[BaseModel] | None = None
     query_in_body: bool = False
@@ -136,37 +150,54 @@ class Endpoint:
 
     def bind(self, router: web.UrlDispatcher) -> None:
         resource = router.add_resource(self._path.pattern)
-        resource.add_route(self._route.method, self.serve)
+        resource.add_route(self._route.method, self.serve, expect_handler=expect_later)
         if self._route.method == hdrs.METH_GET:
-            resource.add_route(hdrs.METH_HEAD, self.serve)
+            resource.add_route(hdrs.METH_HEAD, self.serve, expect_handler=expect_later)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         try:
             identity = await self._gate.identify(request, self._route.access)
-            result = await self._route.handler(await self._call(request, identity))
+            result = await self._result(request, identity)
+            if isinstance(result, FileAnswer):
+                return await send_file(request, result)
         except DomainError as error:
             return error_response(self._edge, error, self._route.overrides)
         except Invalid as error:
             status, value = self._edge.invalid(error.faults)
             return json_response(value, status)
+        except RangeNotSatisfiable as error:
+            text = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE.phrase
+            return json_response(self._edge.refusal(416, text), 416, {hdrs.CONTENT_RANGE: f"bytes */{error.size}"})
         if isinstance(result, web.StreamResponse):
             return result
         value = self._edge.success(result)
         return web.Response(status=self._route.status) if value is None else json_response(value, self._route.status)
 
-    async def _call(self, request: web.Request, identity: Identity | None) -> Call[Any, Any]:
+    async def _result(self, request: web.Request, identity: Identity | None) -> Any:
         faults: list[Fault] = []
         parameters = self._path.bind(request.match_info, faults)
         query = None
         if self._query:
             rest = await self._read(request) if self._route.query_in_body else b""
             query = self._query.bind(request.query, faults, rest)
-        body = await self._body(request, faults)
-        if faults:
-            raise Invalid(faults)
         ids = {name: value for name, value in parameters.items() if isinstance(value, int)}
         names = {name: value for name, value in parameters.items() if isinstance(value, str)}
-        return Call(identity, request[ADDRESS], ids, names, body, query)
+        address = request[ADDRESS]
+        route = self._route
+        if route.receives is None:
+            body = await self._body(request, faults)
+            if faults:
+                raise Invalid(faults)
+            return await route.handler(Call(identity, address, ids, names, body, query))
+        if identity is None:
+            raise Unauthenticated
+        assert route.form is not None
+        # The handler runs while the file is at hand: what it does not keep is gone afterwards.
+        async with route.receives(identity.profile.id, request.content_length) as upload:
+            body, received = await read_form(request, route.form, upload, faults, self._gate.body_timeout_s)
+            if faults:
+                raise Invalid(faults)
+            return await route.handler(Call(identity, address, ids, names, body, query, received))
 
     async def _body(self, request: web.Request, faults: list[Fault]) -> BaseModel | None:
         route = self._route
@@ -183,6 +214,7 @@ class Endpoint:
     async def _read(self, request: web.Request) -> bytes:
         try:
             async with asyncio.timeout(self._gate.body_timeout_s):
+                await send_continue(request)
                 return await request.read()
         except TimeoutError as error:
             raise web.HTTPRequestTimeout from error

@@ -11,7 +11,7 @@ from domain.ports import RateLimiter
 from http_api.config import HttpConfig
 from http_api.edge import Edge
 from http_api.metrics import HttpMetrics
-from http_api.middleware import RequestLimits, add_security_headers, request_middleware
+from http_api.middleware import RequestLimits, request_middleware, response_headers
 from http_api.openapi import openapi_document
 from http_api.pages import DocumentationPages
 from http_api.probes import Probes, Readiness
@@ -43,7 +43,7 @@ def build_app(
         client_max_size=config.max_body_bytes,
         middlewares=[request_middleware(config, limits, edges, http_metrics)],
     )
-    app.on_response_prepare.append(add_security_headers)
+    app.on_response_prepare.append(response_headers(config))
     gate = Gate(authenticate=authenticate, check_user=limits.check_user, body_timeout_s=config.body_timeout_s)
     for group in groups:
         for route in group.routes:

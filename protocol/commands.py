@@ -17,6 +17,7 @@ MAX_CONTENT_CHARS: Final = 5000
 
 MAX_CLIENT_MSG_ID_CHARS: Final = 64
 MAX_CALL_PAYLOAD_CHARS: Final = 64 * 1024
+MAX_FILE_ID_CHARS: Final = 64
 MAX_HISTORY: Final = 200
 MAX_PRESENCE_USERS: Final = 500
 MAX_SYNC_CURSORS: Final = 10_000
@@ -28,6 +29,7 @@ Content = Annotated[str, msgspec.Meta(max_length=MAX_CONTENT_CHARS)]
 ClientMsgId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CLIENT_MSG_ID_CHARS)] | None
 CallId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 CallPayload = Annotated[str, msgspec.Meta(max_length=MAX_CALL_PAYLOAD_CHARS)]
+FileId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_FILE_ID_CHARS)]
 UserIds = Annotated[list[Id], msgspec.Meta(max_length=MAX_PRESENCE_USERS)]
 Degrees = Annotated[str, msgspec.Meta(max_length=32)]
 ShortText = Annotated[str, msgspec.Meta(max_length=255)]
@@ -65,6 +67,7 @@ class Send(Command, frozen=True, gc=False, tag="send"):
     forward_from_id: Id | None = None
     ttl_s: Seq = 0
     send_at_ms: Seq | None = None
+    file_id: FileId | None = None
     id: RequestId = None
 
 

@@ -1,10 +1,56 @@
-"""Servers that are started once for all tests that need them."""
+"""The servers that tests need: one of each for the whole run."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers import redis
+from tests.servers.mariadb import GivenServer, MariaDb, Schemas
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """Shared by all tests: not to be stopped or killed."""
+    given = os.environ.get("FEIGE_TEST_MYSQL_URL")
+    server = GivenServer(given) if given else MariaDb().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb_template() -> Iterator[MariaDb]:
+    """Freshly installed, not running: what servers of single tests are copied from."""
+    server = MariaDb().start()
+    server.stop()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def breakable_mariadb(mariadb_template: MariaDb) -> Iterator[MariaDb]:
+    """A running server of this test alone."""
+    server = MariaDb(mariadb_template.data).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def mysql_schemas(mariadb: MariaDb) -> Schemas:
+    return Schemas(mariadb)
+
+
+@pytest.fixture
+def mysql_url(mysql_schemas: Schemas) -> Iterator[str]:
+    """A migrated database without rows."""
+    with mysql_schemas.one() as schema:
+        yield mysql_schemas.server.url(schema)
+
+
+@pytest.fixture
+def empty_mysql_url(mariadb: MariaDb) -> str:
+    """A database without tables."""
+    return mariadb.url(mariadb.empty_schema())
 
 
 @pytest.fixture(scope="session")

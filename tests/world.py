@@ -10,6 +10,7 @@ from domain.applications import Applications
 from domain.calls import CallLimits, Calls
 from domain.contacts import Contacts
 from domain.conversations import Conversations
+from domain.files import FileLimits, Files
 from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
 from domain.passwords import Passwords
@@ -19,9 +20,11 @@ from domain.profiles import Profiles
 from domain.rosters import Rosters
 from domain.tokens import TokenLimits, Tokens
 from storage import open_sqlite
+from storage.blobs.disk import DiskBlobStore
 from storage.inprocess.bus import InProcessBus
 from storage.inprocess.limits import InProcessRateLimiter
 from storage.inprocess.presence import InProcessPresenceDirectory
+from storage.thumbnails import PillowThumbnails
 
 SECRET = b"a secret of the tests, of thirty-two bytes and more"
 PASSWORD = "correct horse"
@@ -56,6 +59,7 @@ class Rules:
         bus: Bus | None = None,
         directory: PresenceDirectory | None = None,
         offline_after_s: float = 0.0,
+        file_limits: FileLimits | None = None,
     ) -> None:
         """`bus` and `directory`: those of one of several nodes."""
         self.clock = clock or TestClock()
@@ -65,8 +69,10 @@ class Rules:
         self.directory = directory or InProcessPresenceDirectory()
         self._offline_after_s = offline_after_s
         self._tasks: set[asyncio.Task[None]] = set()
+        self.blobs = DiskBlobStore(database.parent / "blobs")
         self._limits = limits or AccountLimits()
         self._message_limits = message_limits or MessageLimits()
+        self._file_limits = file_limits or FileLimits()
 
     async def start(self) -> None:
         await self.stores.start()
@@ -115,6 +121,14 @@ class Rules:
             bus=self.bus,
             clock=self.clock,
         )
+        self._thumbnails = PillowThumbnails(self._file_limits.max_image_pixels, self._file_limits.max_thumbnail_pixels)
+        self.files = Files(
+            store=self.stores.files,
+            blobs=self.blobs,
+            thumbnails=self._thumbnails,
+            clock=self.clock,
+            limits=self._file_limits,
+        )
         self.presence = Presence(
             directory=self.directory,
             store=self.stores.conversations,
@@ -154,6 +168,8 @@ class Rules:
     async def close(self) -> None:
         await asyncio.gather(*self._tasks)
         await self.presence.close()
+        await self.blobs.close()
+        self._thumbnails.close()
         await self.stores.close()
         await self.bus.close()
         self.passwords.close()

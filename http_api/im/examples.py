@@ -93,9 +93,50 @@ LOCATION_MESSAGE: Final[dict[str, Any]] = MESSAGE | {
     "address": "北京市朝阳区",
 }
 
+FILE_MESSAGE: Final[dict[str, Any]] = MESSAGE | {
+    "message_type": "file",
+    "content": "这是一个PDF文件",
+    "file_id": "d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10",
+    "file_info": {
+        "id": 456,
+        "file_id": "d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10",
+        "name": "document.pdf",
+        "path": "2025/01/15/user_1/d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10.pdf",
+        "size": 1024000,
+        "type": "application/pdf",
+    },
+}
+
 HISTORY: Final[dict[str, Any]] = {"messages": [MESSAGE], "has_more": True, "limit": 20}
 
 RECEIPTS: Final[dict[str, Any]] = {
     "receipts": [{"id": 1, "message_id": 1, "user_id": 2, "read_at": "2025-01-08T12:30:00Z"}],
     "total": 1,
+}
+
+_FILE: Final[dict[str, Any]] = {
+    "file_id": "d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10",
+    "file_name": "document.pdf",
+    "file_size": 1024000,
+    "file_type": "application/pdf",
+}
+_FILE_ABOUT: Final[dict[str, Any]] = _FILE | {
+    "file_path": "/uploads/2025/01/08/user_1/d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10.pdf",
+    "uploaded_at": "2025-01-08T13:00:00Z",
+    "uploader_id": 1,
+    "is_public": False,
+    "description": None,
+    "etag": "18f9827bdf038fa6bbb8a2c411fe1ed1",
+    "thumbnail": "",
+}
+UPLOADED_FILE: Final[dict[str, Any]] = {"id": 1} | _FILE_ABOUT
+FILE_DETAILS: Final[dict[str, Any]] = _FILE_ABOUT | {"download_count": 5}
+FILE_LIST: Final[dict[str, Any]] = {
+    "files": [_FILE | {"uploaded_at": "2025-01-08T13:00:00Z"}],
+    "total": 1,
+    "page": 1,
+    "page_size": 20,
+}
+FILE_DOWNLOAD: Final[dict[str, Any]] = _FILE | {
+    "download_url": "/api/v1/files/download/d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10"
 }

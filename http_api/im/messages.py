@@ -31,6 +31,20 @@ class MessageRoutes:
         )
         return await self._send(call, draft)
 
+    async def send_file(self, call: Call[requests.FileSend, None]) -> Any:
+        body = call.body
+        draft = Draft(
+            conversation_id=body.conversation_id,
+            sender_id=call.caller.id,
+            kind=MessageKind(body.message_type),
+            content=body.content or "",
+            client_msg_id=body.client_msg_id,
+            reply_to_id=body.reply_to_id,
+            file_id=body.file_id,
+            is_silent=body.is_silent,
+        )
+        return await self._send(call, draft)
+
     async def send_location(self, call: Call[requests.LocationSend, None]) -> Any:
         body = call.body
         draft = Draft(
@@ -120,6 +134,23 @@ class MessageRoutes:
                 errors=(400, 404),
                 sends={"conversation_id": 1, "content": "Hello, world!", "reply_to_id": 10},
                 returns=examples.MESSAGE,
+            ),
+            Route(
+                method="POST",
+                path="/file",
+                handler=self.send_file,
+                summary="4.2 发送文件消息",
+                body=requests.FileSend,
+                errors=(400, 404),
+                sends={
+                    "conversation_id": 1,
+                    "file_id": "d4b64371-0d7b-4f6b-b97b-34bd6aa6ab10",
+                    "file_name": "document.pdf",
+                    "file_size": 1024000,
+                    "content": "这是一个PDF文件",
+                    "reply_to_id": 10,
+                },
+                returns=examples.FILE_MESSAGE,
             ),
             Route(
                 method="POST",

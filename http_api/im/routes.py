@@ -2,12 +2,14 @@
 
 from domain.accounts import Accounts
 from domain.conversations import Conversations
+from domain.files import Files
 from domain.messages import Messages
 from domain.ports import Clock
 from domain.presence import Presence
 from domain.profiles import Profiles
 from http_api.im.accounts import AccountRoutes
 from http_api.im.conversations import ConversationRoutes
+from http_api.im.files import FileRoutes
 from http_api.im.messages import MessageRoutes
 from http_api.im.realtime import ConnectionCount, RealtimeRoutes
 from http_api.im.system import SystemRoutes
@@ -20,6 +22,7 @@ def im_groups(
     profiles: Profiles,
     conversations: Conversations,
     messages: Messages,
+    files: Files,
     presence: Presence,
     connection_count: ConnectionCount,
     clock: Clock,
@@ -29,6 +32,7 @@ def im_groups(
         *AccountRoutes(accounts, presence).groups(),
         *ConversationRoutes(conversations).groups(),
         *MessageRoutes(messages, profiles).groups(),
+        *FileRoutes(files).groups(),
         *RealtimeRoutes(presence, profiles, connection_count).groups(),
         *SystemRoutes(clock, version).groups(),
     ]

@@ -96,3 +96,12 @@ MESSAGE: Final = {
     "updated_at": AT,
     "sender": {"id": 1, "username": "testuser", "nickname": "测试用户", "avatar": "/avatars/1.jpg"},
 }
+FILE: Final = {
+    "id": "bfaed552-3886-4dc0-84bc-c6826a1fb3f9",
+    "name": "example.jpg",
+    "size": 1024000,
+    "type": "image",
+    "url": "/api/files/bfaed552-3886-4dc0-84bc-c6826a1fb3f9",
+    "thumbnail": "/api/files/thumb_bfaed552-3886-4dc0-84bc-c6826a1fb3f9",
+    "created_at": AT,
+}

@@ -3,6 +3,7 @@
 from domain.accounts import Accounts
 from domain.contacts import Contacts
 from domain.conversations import Conversations
+from domain.files import Files
 from domain.login_codes import LoginCodes
 from domain.messages import Messages
 from domain.ports import Clock
@@ -11,6 +12,7 @@ from domain.profiles import Profiles
 from http_api.messenger.accounts import AccountRoutes
 from http_api.messenger.chats import ChatRoutes
 from http_api.messenger.contacts import ContactRoutes
+from http_api.messenger.files import FileRoutes
 from http_api.messenger.messages import MessageRoutes
 from http_api.registry import RouteGroup
 
@@ -23,6 +25,7 @@ def messenger_groups(
     contacts: Contacts,
     conversations: Conversations,
     messages: Messages,
+    files: Files,
     presence: Presence,
     clock: Clock,
 ) -> list[RouteGroup]:
@@ -31,4 +34,5 @@ def messenger_groups(
         *ContactRoutes(accounts, contacts, presence).groups(),
         *ChatRoutes(conversations).groups(),
         *MessageRoutes(messages, conversations, profiles).groups(),
+        *FileRoutes(files).groups(),
     ]

@@ -137,3 +137,14 @@ CONVERSATION: Final = {
     "is_pinned": False,
     "unread_count": 0,
 }
+FILE: Final = {
+    "file_id": "bfaed552-3886-4dc0-84bc-c6826a1fb3f9",
+    "file_name": "1111.jpg",
+    "file_size": 47531,
+    "content_type": "image/jpeg",
+    "user_id": 8,
+    "created_at": 1752127645,
+    "expire_at": 1752732445,
+    "etag": "18f9827bdf038fa6bbb8a2c411fe1ed1",
+    "file_type": "image",
+}

@@ -11,8 +11,11 @@ from domain.conversations import (
     MAX_NAME_CHARS,
     MIN_MEMBERS,
 )
-from protocol.commands import MAX_CONTENT_CHARS
+from domain.files import MAX_DESCRIPTION_CHARS as MAX_DESCRIPTION
+from domain.model import MAX_ID
+from protocol.commands import MAX_CONTENT_CHARS, MAX_FILE_ID_CHARS
 from protocol.fields import (
+    MAX_OFFSET,
     ClientMsgId,
     GivenPassword,
     Id,
@@ -21,12 +24,14 @@ from protocol.fields import (
     NotBlank,
     Offset,
     Password,
+    QueryBool,
     QueryId,
     QueryInt,
     RequestModel,
 )
 
 Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_CHARS)]
+FileId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_FILE_ID_CHARS)]
 Degrees = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 GroupName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS), NotBlank]
 Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARS)]
@@ -144,6 +149,21 @@ class TextSend(RequestModel):
     is_silent: bool = False
 
 
+class FileSend(RequestModel):
+    """im API 4.2. Name and size of the stored file count, not those given here; `message_type`, `client_msg_id` and
+    `is_silent` are extras."""
+
+    conversation_id: Id
+    file_id: FileId
+    file_name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    file_size: Annotated[int, Field(ge=0, le=MAX_ID)]
+    content: Annotated[str, StringConstraints(max_length=MAX_CONTENT_CHARS)] | None = None
+    reply_to_id: Id | None = None
+    message_type: Literal["file", "image", "audio", "video"] = "file"
+    client_msg_id: ClientMsgId | None = None
+    is_silent: bool = False
+
+
 class LocationSend(RequestModel):
     """im API 4.3; `content`, `client_msg_id` and `is_silent` are extras."""
 
@@ -191,6 +211,20 @@ class TypingSet(RequestModel):
 
     conversation_id: Id
     is_typing: bool = True
+
+
+class FileUpload(RequestModel):
+    """im API 5.1; the form has the `file` beside these."""
+
+    description: Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION)] | None = None
+    is_public: QueryBool = False
+
+
+class FileQuery(RequestModel):
+    """im API 5.4."""
+
+    page: Annotated[QueryInt, Field(ge=1, le=MAX_OFFSET)] = 1
+    page_size: PageSize = 20
 
 
 class GroupMembersQuery(RequestModel):

@@ -23,10 +23,11 @@ MAX_TEXT_CHARS: Final = 120
 class _Message(msgspec.Struct, tag_field="type", tag="message"):
     conversation_id: commands.Id
     content: commands.Content = ""
-    message_type: Literal["text", "location"] = "text"
+    message_type: Literal["text", "location", "file", "image", "audio", "video"] | None = None
     latitude: commands.Degrees | None = None
     longitude: commands.Degrees | None = None
     address: commands.ShortText | None = None
+    file_id: commands.FileId | None = None
     reply_to_id: commands.Id | None = None
     client_msg_id: commands.ClientMsgId = None
     is_silent: bool = False
@@ -36,13 +37,19 @@ class _Message(msgspec.Struct, tag_field="type", tag="message"):
             conversation_id=self.conversation_id,
             content=self.content,
             client_msg_id=self.client_msg_id,
-            kind=MessageKind(self.message_type),
+            kind=self._kind(),
             reply_to_id=self.reply_to_id,
             is_silent=self.is_silent,
             latitude=self.latitude,
             longitude=self.longitude,
             address=self.address,
+            file_id=self.file_id,
         )
+
+    def _kind(self) -> MessageKind:
+        if self.message_type is not None:
+            return MessageKind(self.message_type)
+        return MessageKind.TEXT if self.file_id is None else MessageKind.FILE
 
 
 class _Ping(msgspec.Struct, tag_field="type", tag="ping"):

@@ -15,6 +15,7 @@ from domain.model import (
     Receipt,
     User,
 )
+from domain.records import StoredFile
 from protocol.times import iso_time, iso_time_or_none
 
 Json = dict[str, Any]
@@ -183,6 +184,72 @@ def receipts(found: Sequence[Receipt]) -> Json:
         ],
         "total": len(found),
     }
+
+
+def uploaded_file(file: StoredFile) -> Json:
+    """im API 5.1; the last four fields are extras."""
+    return {
+        "id": file.id,
+        "file_id": file.file_id,
+        "file_name": file.name,
+        "file_path": _file_path(file),
+        "file_size": file.size,
+        "file_type": file.mime,
+        "uploaded_at": iso_time(file.created_at_ms),
+        "uploader_id": file.uploader_id,
+        "is_public": file.is_public,
+        "description": file.description,
+        "etag": file.etag,
+        "thumbnail": file.thumbnail_id,
+    }
+
+
+def file_details(file: StoredFile) -> Json:
+    """im API 5.3; the last three fields are extras."""
+    return {
+        "file_id": file.file_id,
+        "file_name": file.name,
+        "file_path": _file_path(file),
+        "file_size": file.size,
+        "file_type": file.mime,
+        "is_public": file.is_public,
+        "uploader_id": file.uploader_id,
+        "uploaded_at": iso_time(file.created_at_ms),
+        "download_count": file.download_count,
+        "description": file.description,
+        "etag": file.etag,
+        "thumbnail": file.thumbnail_id,
+    }
+
+
+def file_list(files: Sequence[StoredFile], total: int, *, page: int, page_size: int) -> Json:
+    """im API 5.4."""
+    shown = [
+        {
+            "file_id": file.file_id,
+            "file_name": file.name,
+            "file_size": file.size,
+            "file_type": file.mime,
+            "uploaded_at": iso_time(file.created_at_ms),
+        }
+        for file in files
+    ]
+    return {"files": shown, "total": total, "page": page, "page_size": page_size}
+
+
+def file_download(file: StoredFile) -> Json:
+    """im API 5.6."""
+    return {
+        "file_id": file.file_id,
+        "file_name": file.name,
+        "file_size": file.size,
+        "file_type": file.mime,
+        "download_url": f"/api/v1/files/download/{file.file_id}",
+    }
+
+
+def _file_path(file: StoredFile) -> str:
+    return f"/uploads/{file.path}"
 
 
 def user_status(user_id: int, is_online: bool, last_seen_at_ms: int | None) -> Json:

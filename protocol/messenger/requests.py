@@ -182,6 +182,12 @@ class MessageEdit(RequestModel):
     content: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_CHARS)]
 
 
+class FileUpload(RequestModel):
+    """messenger API, files: without a `type` the bytes decide."""
+
+    type: Literal["image", "video", "audio", "document"] | None = None
+
+
 class SocketSend(MessageSend):
     """`message.send`: the fields of the POST, and the chat."""
 

@@ -18,9 +18,10 @@ from domain.model import (
     User,
 )
 from domain.ports import ReadCursor
-from domain.records import Contact, ContactView
+from domain.records import Contact, ContactView, StoredFile
 from protocol.times import iso_time, iso_time_or_none
 
+FILES_PATH: Final = "/api/files/"
 CHAT_TYPES: Final[Mapping[ConversationKind, str]] = {
     ConversationKind.GROUP: "group",
     ConversationKind.SINGLE: "private",
@@ -173,11 +174,24 @@ def message(stored: Message, who: Profile, *, is_read: bool) -> dict[str, Any]:
 
 
 def file_url(file: FileRef) -> str:
-    return f"/api/files/{file.file_id}" if file.file_id else file.path
+    return f"{FILES_PATH}{file.file_id}" if file.file_id else file.path
 
 
 def thumbnail_url(file: FileRef) -> str:
-    return f"/api/files/{file.thumbnail}" if file.file_id and file.thumbnail else file.thumbnail
+    return f"{FILES_PATH}{file.thumbnail}" if file.file_id and file.thumbnail else file.thumbnail
+
+
+def uploaded(file: StoredFile) -> dict[str, Any]:
+    """messenger API, files."""
+    return {
+        "id": file.file_id,
+        "name": file.name,
+        "size": file.size,
+        "type": file.category.value,
+        "url": file_url(file.ref),
+        "thumbnail": thumbnail_url(file.ref),
+        "created_at": iso_time(file.created_at_ms),
+    }
 
 
 def messages(

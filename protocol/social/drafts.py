@@ -14,6 +14,7 @@ def draft_of(body: ChatSend, conversation_id: int, sender_id: int) -> Draft:
         content=body.content,
         client_msg_id=body.client_msg_id,
         attachment=_place_of(body) if body.kind is MessageKind.LOCATION else None,
+        file_id=body.file_id,
     )
 
 

@@ -224,6 +224,16 @@ class ApplicationHandle(RequestModel):
     approve: bool
 
 
+class FileUpload(RequestModel):
+    """social API 7.1: the file is all there is."""
+
+
+class FileQuery(RequestModel):
+    """social API 7.2 to 7.4."""
+
+    file_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
 class ChatSend(RequestModel):
     """social API 8.1, in both documented forms; `file_id`, the place and `client_msg_id` are extras."""
 

@@ -24,6 +24,7 @@ from domain.records import (
     GroupNoticeView,
     NoticeKind,
     RequestStatus,
+    StoredFile,
 )
 from protocol.social.requests import GROUP, KIND_NUMBERS, PRIVATE
 
@@ -204,6 +205,21 @@ def notice(view: GroupNoticeView) -> dict[str, Any]:
         "operator_avatar": view.operator.avatar,
         "target_user_nickname": view.target.nickname,
         "target_user_avatar": view.target.avatar,
+    }
+
+
+def file(stored: StoredFile) -> dict[str, Any]:
+    """social API 7.4; `expire_at` of 0: it does not."""
+    return {
+        "file_id": stored.file_id,
+        "file_name": stored.name,
+        "file_size": stored.size,
+        "content_type": stored.mime,
+        "user_id": stored.uploader_id,
+        "created_at": seconds(stored.created_at_ms),
+        "expire_at": seconds(stored.expires_at_ms),
+        "etag": stored.etag,
+        "file_type": stored.category.value,
     }
 
 

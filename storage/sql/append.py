@@ -6,18 +6,21 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, String, func, select
 
 from domain.errors import ConversationNotFound, DomainError, MessageNotFound
-from domain.model import ConversationStatus, Draft, Message
-from domain.ports import AppendDone, Appended
-from storage.sql import rows
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query, given, one_of
+from domain.files import attachment_for
+from domain.model import Attachment, ConversationStatus, Draft, FileRef, Message
+from domain.ports import AppendDone, Appended, FileAccess
+from storage.sql import files, rows
+from storage.sql.dialects import BulkInsert, BulkUpdate, Query, Turn, given, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.gate import WriteGate
 from storage.sql.group_commit import CommitStats, GroupCommitter
 from storage.sql.plan import Plan, Writer
+from storage.sql.record_tables import file_shares
 from storage.sql.tables import conversations, message_timers, messages
 
 Outcome = Appended | DomainError
 Key = tuple[int, str]
+Accesses = dict[tuple[str, int], FileAccess]
 
 _LOCK: Final = Query(
     select(conversations.c.id, conversations.c.last_seq)
@@ -27,6 +30,7 @@ _LOCK: Final = Query(
 )
 """In the order of the ids, so that two processes never wait for each other."""
 
+TURN: Final = Turn(messages)
 _MAX_ID: Final = Query(select(func.coalesce(func.max(messages.c.id), 0)))
 
 _keys = given("keys", sender_id=BigInteger(), client_msg_id=String())
@@ -46,6 +50,7 @@ _INSERT: Final = BulkInsert(messages, *rows.MESSAGE_COLUMNS)
 _INSERT_TIMERS: Final = BulkInsert(
     message_timers, message_timers.c.message_id, message_timers.c.action, message_timers.c.due_at_ms
 )
+_INSERT_SHARES: Final = BulkInsert(file_shares, file_shares.c.file_id, file_shares.c.message_id)
 _ADVANCE: Final = BulkUpdate(
     conversations,
     conversations.c.id,
@@ -54,7 +59,7 @@ _ADVANCE: Final = BulkUpdate(
     conversations.c.last_message_at_ms,
 )
 
-MAX_ATTEMPTS: Final = 5
+MAX_ATTEMPTS: Final = 8
 """Of one batch against duplicates that other processes store meanwhile. In SQLite the second one cannot fail."""
 
 
@@ -79,6 +84,12 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
     places: dict[int, Sequence[Any]] = {}
     if replied_to:
         places = {row[0]: row for row in (yield _PLACES, {"ids": [[item] for item in replied_to]})}
+    accesses: Accesses = {}
+    wanted_files = {(draft.file_id, draft.sender_id) for draft in drafts if draft.file_id is not None}
+    if wanted_files:
+        yield files.LOCK, {"file_ids": [[file_id] for file_id, _ in wanted_files]}
+        accesses = files.accesses((yield files.ACCESS, {"wanted": [list(pair) for pair in wanted_files]}))
+    yield TURN, ()
     last_id: int = (yield _MAX_ID, {})[0][0]
 
     outcomes: list[Outcome] = []
@@ -88,10 +99,11 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
         if key is not None and key in stored:
             outcomes.append(Appended(stored[key], True))
             continue
-        refusal = _refusal(draft, last_seqs, places)
-        if refusal is not None:
+        try:
+            attachment = _checked(draft, last_seqs, places, accesses, now_ms)
+        except DomainError as refusal:
             if key is not None and not look_up:
-                raise _MaybeDuplicate
+                raise _MaybeDuplicate from None
             outcomes.append(refusal)
             continue
         last_id += 1
@@ -111,7 +123,7 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
             client_msg_id=draft.client_msg_id,
             reply_to_id=draft.reply_to_id,
             forward_from_id=draft.forward_from_id,
-            attachment=draft.attachment,
+            attachment=attachment,
             is_silent=draft.is_silent,
             ttl_s=draft.ttl_s,
             send_at_ms=draft.send_at_ms,
@@ -130,20 +142,28 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
                 for message in advanced.values()
             ],
         )
+        shares = [(each.attachment.id, each.id) for each in new if isinstance(each.attachment, FileRef)]
+        if shares:
+            yield _INSERT_SHARES, shares
         timers = [timer for message in new if message.ttl_s or message.send_at_ms for timer in _timers(message)]
         if timers:
             yield _INSERT_TIMERS, timers
     return outcomes
 
 
-def _refusal(draft: Draft, last_seqs: dict[int, int], places: dict[int, Sequence[Any]]) -> DomainError | None:
+def _checked(
+    draft: Draft, last_seqs: dict[int, int], places: dict[int, Sequence[Any]], accesses: Accesses, now_ms: int
+) -> Attachment | None:
+    """What the message will carry. ConversationNotFound, MessageNotFound, and those of `attachment_for`."""
     if draft.conversation_id not in last_seqs:
-        return ConversationNotFound()
+        raise ConversationNotFound
     if draft.reply_to_id is not None:
         place = places.get(draft.reply_to_id)
         if place is None or place[1] != draft.conversation_id or place[2] <= draft.visible_after_seq:
-            return MessageNotFound()
-    return None
+            raise MessageNotFound
+    if draft.file_id is None:
+        return draft.attachment
+    return attachment_for(draft, accesses.get((draft.file_id, draft.sender_id)), now_ms)
 
 
 def _timers(message: Message) -> list[tuple[int, str, int]]:

@@ -1,19 +1,29 @@
 """The resume log: events as they are kept for clients that come back."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Insert, insert
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.events import Event, MemberRemoved
+from storage.sql.dialects import Turn
 from storage.sql.tables import changes
 
 _decoder: Final = msgspec.json.Decoder(reduce(or_, Event.__subclasses__()))
 _encoder: Final = msgspec.json.Encoder()
 
-INSERT: Final[Insert] = insert(changes)
+TURN: Final = Turn(changes)
+
+
+async def keep(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts rows of `change_rows`. The last thing of a transaction, because others wait until it has ended."""
+    if rows:
+        await TURN.take(connection)
+        await connection.execute(insert(changes), rows)
 
 
 def change_rows(

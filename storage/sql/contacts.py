@@ -69,6 +69,7 @@ class SqlContactEdit:
         self._database = database
         self._connection = connection
         self._ids = ids
+        self._changes: list[dict[str, Any]] = []
 
     def _other(self, user_id: int) -> int:
         low, high = self._ids
@@ -140,9 +141,11 @@ class SqlContactEdit:
         return msgspec.structs.replace(request, status=status, answer=answer, updated_at_ms=now_ms)
 
     async def record(self, event: Event, only_for: int) -> None:
-        await self._connection.execute(
-            changes.INSERT, changes.change_rows(event, self.single_id, self._database.now_ms(), only_for)
-        )
+        self._changes += changes.change_rows(event, self.single_id, self._database.now_ms(), only_for)
+
+    async def keep_changes(self) -> None:
+        """Stores what was recorded: the end of the transaction."""
+        await changes.keep(self._connection, self._changes)
 
 
 class SqlContactStore:
@@ -194,4 +197,6 @@ class SqlContactStore:
             single_id = await connection.scalar(
                 select(conversations.c.id).where(conversations.c.single_key == f"{low}:{high}")
             )
-            yield SqlContactEdit(self._database, connection, (low, high), single_id)
+            edit = SqlContactEdit(self._database, connection, (low, high), single_id)
+            yield edit
+            await edit.keep_changes()

@@ -42,6 +42,7 @@ class SqlConversationEdit:
 
     def __init__(self, connection: AsyncConnection, conversation: Conversation, now_ms: Callable[[], int]) -> None:
         self.conversation = conversation
+        self._changes: list[dict[str, Any]] = []
         self._connection = connection
         self._now_ms = now_ms
 
@@ -158,9 +159,11 @@ class SqlConversationEdit:
         return self.conversation
 
     async def record(self, event: Event, only_for: int | None = None) -> None:
-        await self._connection.execute(
-            changes.INSERT, changes.change_rows(event, self.conversation.id, self._now_ms(), only_for)
-        )
+        self._changes += changes.change_rows(event, self.conversation.id, self._now_ms(), only_for)
+
+    async def keep_changes(self) -> None:
+        """Stores what was recorded: the end of the transaction."""
+        await changes.keep(self._connection, self._changes)
 
     async def note(
         self, kind: NoticeKind, operator_id: int, target_id: int, recipient_ids: Sequence[int], now_ms: int

@@ -25,6 +25,7 @@ from storage.sql import rows
 from storage.sql.conversation_edit import SqlConversationEdit
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
+from storage.sql.errors import UniqueViolation
 from storage.sql.messages import counts_as_unread, is_hidden_from
 from storage.sql.plan import Plan, Row
 from storage.sql.tables import contacts, conversations, members, messages, users
@@ -277,6 +278,13 @@ class SqlConversationStore:
         self._database = database
 
     async def create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
+        try:
+            return await self._create_single(creator_id, other_id, now_ms)
+        except UniqueViolation:
+            # Another process has just made it.
+            return await self._create_single(creator_id, other_id, now_ms)
+
+    async def _create_single(self, creator_id: int, other_id: int, now_ms: int) -> tuple[Conversation, bool]:
         low, high = sorted((creator_id, other_id))
         single_key = f"{low}:{high}"
         by_key = _conversations.where(conversations.c.single_key == single_key)
@@ -333,6 +341,7 @@ class SqlConversationStore:
             await edit.insert_members((conversation.creator_id,), Role.OWNER, now_ms)
             await edit.insert_members(others, Role.MEMBER, now_ms)
             yield edit
+            await edit.keep_changes()
 
     async def get(self, conversation_id: int) -> Conversation | None:
         found = await self._database.query(_BY_ID, id=conversation_id)
@@ -384,7 +393,9 @@ class SqlConversationStore:
             row = found.one_or_none()
             if row is None:
                 raise ConversationNotFound
-            yield SqlConversationEdit(connection, rows.conversation(row), self._database.now_ms)
+            edit = SqlConversationEdit(connection, rows.conversation(row), self._database.now_ms)
+            yield edit
+            await edit.keep_changes()
 
     async def watchers(self, user_ids: Collection[int]) -> dict[int, set[int]]:
         return await self._database.read(watchers_plan(user_ids))

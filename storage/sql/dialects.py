@@ -1,22 +1,27 @@
 """What differs between databases in the statements for raw drivers: rows as parameters, bulk inserts and updates.
 
-A statement is built once with SQLAlchemy and rendered here for a database. SQLite is the one there is; another needs a
-`Dialect` of its own, a compilation of `_Given`, and its exceptions in `storage.sql.errors`.
+A statement is built once with SQLAlchemy and rendered here for a database: SQLite, or MySQL and MariaDB. Another needs
+a dialect of its own, a compilation of `_Given` and `_OneOf`, and its exceptions in `storage.sql.errors`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import Column, Table, bindparam, column, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Select, functions
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import CompoundSelect, TableValuedAlias
 from sqlalchemy.types import TypeEngine
+
+from storage.sql.errors import translated
+from storage.sql.tables import meta
 
 Statement = Select[Any] | CompoundSelect[Any]
 Args = Sequence[Any]
@@ -38,14 +43,41 @@ def _given_sqlite(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(SELECT {columns} FROM json_each({compiler.process(element.clauses, **kw)}))"  # noqa: S608
 
 
+@compiles(_Given, "mysql")
+def _given_mysql(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(/*{','.join(element.columns_given)}*/{compiler.process(element.clauses.clauses[0], **kw)})"
+
+
 def given(name: str, **columns: TypeEngine[Any]) -> TableValuedAlias:
     """A table made of the parameter `name`: a sequence of rows with these columns."""
     return _Given(name, columns).table_valued(*(column(key, type_) for key, type_ in columns.items()))
 
 
+class _OneOf(functions.FunctionElement[Any]):
+    """`wanted IN (…)`, in the form that finds rows by an index, in its order. Without a type: of a Boolean SQLAlchemy
+    makes `… = 1`, which no index helps with."""
+
+    inherit_cache = False
+
+    def __init__(self, wanted: ColumnElement[Any], name: str) -> None:
+        super().__init__(wanted, bindparam(name))
+
+
+@compiles(_OneOf, "sqlite")
+def _one_of_sqlite(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
+    wanted, values = (compiler.process(each, **kw) for each in element.clauses.clauses)
+    return f"{wanted} IN (SELECT value->>0 FROM json_each({values}))"  # noqa: S608
+
+
+@compiles(_OneOf, "mysql")
+def _one_of_mysql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
+    wanted, values = (compiler.process(each, **kw) for each in element.clauses.clauses)
+    return f"{wanted} IN (/**/{values})"
+
+
 def one_of(wanted: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """`wanted` is in the parameter `name`: a sequence of rows with one value."""
-    return wanted.in_(select(given(name, v=wanted.type).c.v))
+    return _OneOf(wanted, name)
 
 
 class Query:
@@ -76,6 +108,24 @@ class BulkUpdate:
         self.table = table
         self.key = key.name
         self.names = tuple(item.name for item in columns)
+
+
+class Turn:
+    """From here to the end of the transaction nobody else numbers rows of `table`: their ids become visible in their
+    order, so what is newer than an id is all that was committed after it. Wait for it last: everybody waits for it.
+
+    SQLite has one writer at a time, who need not ask."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, table: Table) -> None:
+        self.name = f"turn:{table.name}"
+
+    async def take(self, connection: AsyncConnection) -> None:
+        """The same in a transaction of SQLAlchemy's."""
+        if connection.dialect.name != "sqlite":
+            wanted = select(meta.c.name).where(meta.c.name == self.name).with_for_update()
+            (await connection.execute(wanted)).one()
 
 
 class SqliteDialect:
@@ -144,3 +194,85 @@ class SqliteDialect:
     def update(self, bulk: BulkUpdate, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Args]]:
         if rows:
             yield self._update(bulk), (orjson.dumps(rows).decode(),)
+
+
+class MysqlDialect:
+    """Renders for MySQL and MariaDB, parameters and all: their text protocol has no others.
+
+    A sequence of values is a list, so that rows are found by an index and locked in its order; rows are a derived table
+    of UNION ALL. JSON_TABLE, which both know, is as fast (1.3 ms for a join of 200 rows, 1.5 this way), but its texts
+    need a collation by name, which they do not share; VALUES differs.
+
+    Literals are written by a JSON encoder: an append takes 6 µs less of a message than value by value. What it writes
+    is what MySQL reads in double quotes with backslash escapes, as the session's `sql_mode` has it, but for `\\f` and
+    `\\u00..`."""
+
+    _PARAMETER: Final = re.compile(r"(?:/\*([\w,]*)\*/)?%\((\w+)\)s")
+    _NOT_MYSQL: Final = re.compile(rb"\\(?:f|u00)")
+    _ESCAPED: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\0": "\\0"})
+
+    @classmethod
+    @cache
+    def _template(cls, query: Query) -> tuple[list[bytes], list[tuple[str, list[str] | None]]]:
+        """Texts, and between each two the name of a parameter; with its columns if it is rows, none if values."""
+        compiled = query.statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
+        parts = cls._PARAMETER.split(compiled.string)
+        texts, names = [parts[0].replace("%%", "%").encode()], []
+        for columns, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+            after = text.replace("%%", "%").encode()
+            constant = compiled.params[name]
+            if constant is not None:
+                texts[-1] += cls._literal(constant) + after
+            else:
+                names.append((name, None if columns is None else columns.split(",") if columns else []))
+                texts.append(after)
+        return texts, names
+
+    @classmethod
+    def _join(cls, separator: bytes, rows: Sequence[Sequence[Any]]) -> bytes:
+        """Each row as literals between commas. InvalidValue: no Unicode, or more than 64 bits."""
+        try:
+            text = separator.join([orjson.dumps(row)[1:-1] for row in rows])
+        except orjson.JSONEncodeError as error:
+            raise translated(error) from error
+        if cls._NOT_MYSQL.search(text):
+            text = separator.join([b",".join(map(cls._literal, row)) for row in rows])
+        return text
+
+    @classmethod
+    def _literal(cls, value: Any) -> bytes:
+        return f'"{value.translate(cls._ESCAPED)}"'.encode() if isinstance(value, str) else orjson.dumps(value)
+
+    def select(self, query: Query, parameters: Mapping[str, Any]) -> bytes:
+        texts, names = self._template(query)
+        pieces = [texts[0]]
+        for (name, columns), text in zip(names, texts[1:], strict=True):
+            value = parameters[name]
+            if columns is None:
+                pieces.append(self._join(b"", [[value]]))
+            elif columns:
+                pieces.append(self._rows(columns, value))
+            else:
+                pieces.append(self._join(b",", value) or b"NULL")
+            pieces.append(text)
+        return b"".join(pieces)
+
+    def _rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+        """The first SELECT names the columns, and gives no row."""
+        names = ",".join(f"NULL AS {name}" for name in columns)
+        nothing = f"SELECT {names} FROM DUAL WHERE FALSE".encode()  # noqa: S608
+        return nothing + (b" UNION ALL SELECT " + self._join(b" UNION ALL SELECT ", rows) if rows else b"")
+
+    @staticmethod
+    def turn(turn: Turn) -> bytes:
+        return f"SELECT name FROM {meta.name} WHERE name='{turn.name}' FOR UPDATE".encode()  # noqa: S608
+
+    def insert(self, bulk: BulkInsert, rows: Sequence[Sequence[Any]]) -> bytes:
+        head = f"INSERT INTO {bulk.table.name} ({','.join(bulk.names)}) VALUES ("  # noqa: S608
+        return b"%b%b)" % (head.encode(), self._join(b"),(", rows))
+
+    def update(self, bulk: BulkUpdate, rows: Sequence[Sequence[Any]]) -> bytes:
+        """STRAIGHT_JOIN: rows that are not given are not looked at, and so not locked."""
+        join = f") g STRAIGHT_JOIN {bulk.table.name} t ON t.{bulk.key}=g.k SET "
+        changes = ",".join(f"t.{name}=g.{name}" for name in bulk.names)
+        return b"UPDATE (" + self._rows(("k", *bulk.names), rows) + (join + changes).encode()

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, and_, select
 from domain.errors import ConversationNotFound, DomainError, NotAMember
 from domain.model import ConversationStatus, MemberStatus
 from domain.ports import Mark, Marked
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query, given
+from storage.sql.dialects import BulkInsert, BulkUpdate, Query, Turn, given
 from storage.sql.gate import WriteGate
 from storage.sql.group_commit import CommitStats, GroupCommitter
 from storage.sql.plan import Plan, Writer
@@ -21,9 +21,13 @@ Range = tuple[int, int]
 _pairs = given("pairs", conversation_id=BigInteger(), user_id=BigInteger())
 _LOCK: Final = Query(
     select(
-        conversations.c.id,
+        _pairs.c.conversation_id,
         _pairs.c.user_id,
-        conversations.c.last_seq,
+        select(conversations.c.last_seq)
+        .where(
+            conversations.c.id == _pairs.c.conversation_id, conversations.c.status == ConversationStatus.ACTIVE.value
+        )
+        .scalar_subquery(),
         members.c.id,
         members.c.read_seq,
         members.c.delivered_seq,
@@ -31,10 +35,6 @@ _LOCK: Final = Query(
         members.c.receipts_through_seq,
     )
     .select_from(_pairs)
-    .join(
-        conversations,
-        and_(conversations.c.id == _pairs.c.conversation_id, conversations.c.status == ConversationStatus.ACTIVE.value),
-    )
     .outerjoin(
         members,
         and_(
@@ -43,8 +43,9 @@ _LOCK: Final = Query(
             members.c.status == MemberStatus.ACTIVE.value,
         ),
     )
-    .with_for_update(of=members)
+    .with_for_update()
 )
+"""Locks members in the order of the pairs, and no conversations: those are being appended to."""
 
 _spans = given("spans", conversation_id=BigInteger(), user_id=BigInteger(), from_seq=BigInteger(), to_seq=BigInteger())
 _COVERED: Final = Query(
@@ -61,6 +62,7 @@ _COVERED: Final = Query(
     )
 )
 
+TURN: Final = Turn(receipts)
 _INSERT: Final = BulkInsert(
     receipts,
     receipts.c.conversation_id,
@@ -139,7 +141,8 @@ def mark_plan(marks: Sequence[Mark], now_ms: int) -> Plan[list[Outcome]]:
     pairs = sorted({(mark.conversation_id, mark.user_id) for mark in marks})
     found: dict[Pair, _Cursors | None] = {}
     for row in (yield _LOCK, {"pairs": pairs}):
-        found[row[0], row[1]] = None if row[3] is None else _Cursors(row[2:])
+        if row[2] is not None:
+            found[row[0], row[1]] = None if row[3] is None else _Cursors(row[2:])
 
     spans: dict[Pair, Range] = {}
     for mark in marks:
@@ -174,13 +177,14 @@ def mark_plan(marks: Sequence[Mark], now_ms: int) -> Plan[list[Outcome]]:
         if ranges or marked.read_moved or marked.delivered_moved:
             moved[cursors.member_id] = cursors
         outcomes.append(marked)
-    if new:
-        yield _INSERT, new
     if moved:
         yield (
             _MOVE,
             [(key, item.read_seq, item.delivered_seq, item.coverage.through) for key, item in moved.items()],
         )
+    if new:
+        yield TURN, ()
+        yield _INSERT, new
     return outcomes
 
 

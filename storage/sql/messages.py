@@ -185,7 +185,7 @@ class SqlMessageStore:
                     )
                 )
                 kept = changes.change_rows(event, message.conversation_id, self._database.now_ms(), user_id)
-                await connection.execute(changes.INSERT, kept)
+                await changes.keep(connection, kept)
         except UniqueViolation:
             pass  # hidden before
 
@@ -280,8 +280,8 @@ class SqlMessageStore:
                 await connection.execute(update(messages).where(messages.c.id == message_id).values(**values))
             if edit.events:
                 now_ms = self._database.now_ms()
-                await connection.execute(
-                    changes.INSERT,
+                await changes.keep(
+                    connection,
                     [
                         row
                         for event in edit.events

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query
+from storage.sql.dialects import BulkInsert, BulkUpdate, Query, Turn
 
 T = TypeVar("T")
 
 Row = Sequence[Any]
-Step = tuple[Query, Mapping[str, Any]] | tuple[BulkInsert | BulkUpdate, Sequence[Row]]
+Step = tuple[Query, Mapping[str, Any]] | tuple[BulkInsert | BulkUpdate | Turn, Sequence[Row]]
 Plan = Generator[Step, list[Row], T]
 """Yields what to do; is sent the rows of a query, an empty list for a change; returns the result."""
 
@@ -26,5 +26,6 @@ class Reader(Protocol):
 class Writer(Protocol):
     async def write(self, make_plan: Callable[[], Plan[T]]) -> T:
         """Runs the plan in one transaction and commits it; durable when this returns. The caller holds the write gate.
-        Nothing is changed if it raises: Unavailable, UniqueViolation, InvalidValue."""
+        The plan is made anew for each attempt. Nothing is changed if it raises: Unavailable, UniqueViolation,
+        InvalidValue. (OutcomeUnknown, which is an Unavailable, says that it may have been.)"""
         ...

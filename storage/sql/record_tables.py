@@ -69,9 +69,10 @@ files = table(
     Column("size", BigInteger, nullable=False),
     string("mime", 127),
     string("path", 1024),
-    string("blob", 64),
+    string("sha256", 64),
     string("etag", 32),
-    string("thumbnail_blob", 64, nullable=True),
+    string("blob", 80),
+    string("thumbnail_blob", 80, nullable=True),
     Column("description", Text, nullable=True),
     flag("is_public"),
     number("download_count"),
@@ -79,17 +80,18 @@ files = table(
     ms("created_at_ms"),
     UniqueConstraint("file_id"),
     Index(None, "uploader_id"),
+    Index(None, "sha256"),
     Index(None, "blob"),
+    Index(None, "thumbnail_blob"),
     Index(None, "expires_at_ms"),
 )
 
 file_shares = table(
     "file_shares",
     Column("file_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("conversation_id", BigInteger, primary_key=True, autoincrement=False),
-    Index(None, "conversation_id"),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
 )
-"""The conversations that a file was sent to: their members may read it."""
+"""The messages that carry a file (`files.id`), written with them: who sees one of them may read the file."""
 
 notifications = table(
     "notifications",

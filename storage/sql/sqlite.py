@@ -13,20 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
-from storage.sql.applications import SqlApplicationStore
-from storage.sql.calls import SqlCallStore
-from storage.sql.contacts import SqlContactStore
-from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
 from storage.sql.gate import WriteGate
-from storage.sql.logins import SqlLoginStore
 from storage.sql.marks import SqlMarkLog
-from storage.sql.messages import SqlMessageStore
-from storage.sql.sync import SqlSyncStore
+from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
-from storage.sql.timers import SqlTimerStore
-from storage.sql.users import SqlUserStore
 from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
 
 OLDEST_SQLITE: Final = (3, 38)
@@ -60,7 +52,7 @@ def create_engine(path: Path) -> AsyncEngine:
     return engine
 
 
-class SqliteStores:
+class SqliteStores(SqlStores):
     """Every store on the database at `path`. Use it between `start` and `close`."""
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
@@ -69,21 +61,12 @@ class SqliteStores:
         self._writer = Workers(path, "writer", 1)
         self._readers = Workers(path, "reader", READERS)
         gate = WriteGate()
-        self.database = database = Database(self._readers, self._engine, gate, now_ms)
-        self.users = SqlUserStore(database)
-        self.logins = SqlLoginStore(database)
-        self.conversations = SqlConversationStore(database)
-        self.contacts = SqlContactStore(database)
-        self.applications = SqlApplicationStore(database)
-        self.calls = SqlCallStore(database)
-        self.messages = SqlMessageStore(database)
-        self.timers = SqlTimerStore(database)
-        self.sync = SqlSyncStore(database)
+        super().__init__(Database(self._readers, self._engine, gate, now_ms))
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
 
-    async def start(self) -> None:
-        """Creates or migrates the database. CannotOpen, ForeignDatabase, NewerDatabase."""
+    async def start(self, *, migrate: bool = True) -> None:
+        """Creates or migrates the database, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             wanted = ".".join(map(str, OLDEST_SQLITE))
             raise CannotOpen(f"SQLite {wanted} or newer is needed, this Python has {sqlite3.sqlite_version}")
@@ -91,7 +74,7 @@ class SqliteStores:
             # First, because aiosqlite leaves a thread behind when it cannot open a file.
             await self._writer.start()
             async with self._engine.begin() as connection:
-                await connection.run_sync(migrations.upgrade)
+                await connection.run_sync(migrations.upgrade if migrate else migrations.check)
                 if await connection.scalar(select(meta.c.value).where(meta.c.name == "epoch")) is None:
                     await connection.execute(insert(meta).values(name="epoch", value=secrets.token_hex(8)))
             await self._readers.start()

@@ -1,8 +1,8 @@
 """The tables of accounts, conversations and messages, declared once for SQLite, MySQL 8 and MariaDB 10.11.
 
-Text is compared byte by byte (`utf8mb4_bin`); what must be found without case has a normalised `…_key` column beside
-it. There are no foreign keys: nothing is deleted that others refer to, and a check for each appended row would cost the
-hot path.
+Text is compared byte by byte, spaces at its end too; what must be found without case has a normalised `…_key` column
+beside it. There are no foreign keys: nothing is deleted that others refer to, and a check for each appended row would
+cost the hot path.
 """
 
 from typing import Any, Final
@@ -65,10 +65,18 @@ def string(name: str, length: int, *, nullable: bool = False, default: str | Non
     return Column(name, String(length), nullable=nullable, server_default=default)
 
 
+EXACT_COLLATIONS: Final = {"mysql": "utf8mb4_0900_bin", "mariadb": "utf8mb4_nopad_bin"}
+"""Of text whose bytes are compared. `utf8mb4_bin`, which both have, takes "a" and "a " for the same key."""
+
+_ON_MYSQL: Final[dict[str, Any]] = {
+    f"{name}_{option}": value
+    for name, collation in EXACT_COLLATIONS.items()
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", collation))
+}
+
+
 def table(name: str, *items: Any, **options: Any) -> Table:
-    return Table(
-        name, metadata, *items, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin", **options
-    )
+    return Table(name, metadata, *items, **_ON_MYSQL, **options)
 
 
 meta = table(
@@ -77,6 +85,14 @@ meta = table(
     string("value", 255),
 )
 """Facts about the database itself; `epoch` names its line of history."""
+
+writers = table(
+    "writers",
+    Column("id", String(36), primary_key=True),
+    number("batch"),
+    ms("used_at_ms"),
+)
+"""On MySQL: the last transaction that each writing connection committed."""
 
 users = table(
     "users",

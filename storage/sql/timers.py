@@ -29,6 +29,7 @@ class SqlDueMessages:
         self.scheduled: Sequence[Message] = [message for action, message in found if action == DELIVER]
         self.expired: Sequence[Message] = [message for action, message in found if action == EXPIRE]
         self._connection = connection
+        self._changes: list[dict[str, Any]] = []
 
     async def deliver(
         self, scheduled: Sequence[Message], now_ms: int, event: Callable[[Message], Event]
@@ -84,7 +85,7 @@ class SqlDueMessages:
         ]
         if expiring:
             await self._connection.execute(insert(message_timers), expiring)
-        await self._record(delivered, now_ms, event)
+        self._record(delivered, now_ms, event)
         return delivered
 
     async def remove(
@@ -117,19 +118,20 @@ class SqlDueMessages:
         if unwanted:
             await self._forget(unwanted)
         if event is not None:
-            await self._record(removed, now_ms, event)
+            self._record(removed, now_ms, event)
         return removed
 
     async def _forget(self, done: Sequence[Message]) -> None:
         ids = [message.id for message in done]
         await self._connection.execute(delete(message_timers).where(message_timers.c.message_id.in_(ids)))
 
-    async def _record(self, done: Sequence[Message], now_ms: int, event: Callable[[Message], Event]) -> None:
-        kept: list[dict[str, Any]] = []
+    def _record(self, done: Sequence[Message], now_ms: int, event: Callable[[Message], Event]) -> None:
         for message in done:
-            kept += changes.change_rows(event(message), message.conversation_id, now_ms)
-        if kept:
-            await self._connection.execute(changes.INSERT, kept)
+            self._changes += changes.change_rows(event(message), message.conversation_id, now_ms)
+
+    async def keep_changes(self) -> None:
+        """Stores what was recorded: the end of the transaction."""
+        await changes.keep(self._connection, self._changes)
 
 
 class SqlTimerStore:
@@ -160,4 +162,6 @@ class SqlTimerStore:
                 select(*rows.MESSAGE_COLUMNS).where(messages.c.id.in_(list(actions))).with_for_update()
             )
             by_id = {row[0]: rows.message(row) for row in stored}
-            yield SqlDueMessages(connection, [(actions[key], by_id[key]) for key in actions if key in by_id])
+            due = SqlDueMessages(connection, [(actions[key], by_id[key]) for key in actions if key in by_id])
+            yield due
+            await due.keep_changes()

@@ -141,5 +141,5 @@ class SqlUserStore:
         if times_ms:
             async with self._database.writing() as connection:
                 await connection.execute(
-                    _SEEN, [{"key": user_id, "at_ms": at_ms} for user_id, at_ms in times_ms.items()]
+                    _SEEN, [{"key": user_id, "at_ms": at_ms} for user_id, at_ms in sorted(times_ms.items())]
                 )

@@ -24,6 +24,8 @@ def test_later_sources_win(tmp_path: Path) -> None:
         ("FEIGE_GATEWAY_HEARTBEAT_S", "1.5", "gateway", "heartbeat_s", 1.5),
         ("FEIGE_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "http", "trusted_proxies", ("10.0.0.0/8", "::1")),
         ("FEIGE_LOG_FORMAT", "json", "log", "format", "json"),
+        ("FEIGE_FILES_ALLOWED_TYPES", "image/*, text/plain", "files", "allowed_types", ("image/*", "text/plain")),
+        ("FEIGE_FILES_QUOTA_BYTES", "0", "files", "quota_bytes", 0),
     ],
 )
 def test_the_environment(name: str, text: str, section: str, key: str, value: object) -> None:
@@ -40,6 +42,9 @@ def test_the_environment(name: str, text: str, section: str, key: str, value: ob
         {"FEIGE_PASSWORDS_ROUNDS": "3"},
         {"FEIGE_GATEWAY_MAX_FRAME_BYTES": "10"},
         {"FEIGE_LOG_LEVEL": "loud"},
+        {"FEIGE_FILES_MAX_FILE_BYTES": "0"},
+        {"FEIGE_FILES_ORPHAN_GRACE_S": "1"},
+        {"FEIGE_BLOBS_STORE": "tape"},
     ],
 )
 def test_what_is_refused_is_named(environment: dict[str, str]) -> None:
@@ -47,6 +52,17 @@ def test_what_is_refused_is_named(environment: dict[str, str]) -> None:
         load(None, environment, {})
     (name,) = environment
     assert name in str(refused.value) or name.removeprefix("FEIGE_").split("_")[-1].lower() in str(refused.value)
+
+
+def test_an_object_store_needs_all_of_its_settings() -> None:
+    settings = {"endpoint": "https://s3.example", "bucket": "b", "access_key": "k", "secret_key": "s"}
+    environment = {"FEIGE_BLOBS_STORE": "s3"} | {f"FEIGE_BLOBS_{key.upper()}": text for key, text in settings.items()}
+    assert load(None, environment, {}).blobs.bucket == "b"
+    for key in settings:
+        with pytest.raises(SetupError, match=key):
+            load(None, environment | {f"FEIGE_BLOBS_{key.upper()}": ""}, {})
+    with pytest.raises(SetupError, match="endpoint"):
+        load(None, environment | {"FEIGE_BLOBS_ENDPOINT": "s3.example"}, {})
 
 
 def test_the_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:

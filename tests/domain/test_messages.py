@@ -9,6 +9,7 @@ from domain.errors import (
     Blocked,
     ConversationNotFound,
     DomainError,
+    FileNotFound,
     Forbidden,
     InvalidState,
     InvalidValue,
@@ -99,7 +100,9 @@ async def test_who_may_send(rules: Rules, people: People) -> None:
         ({"kind": MessageKind.LOCATION, "attachment": Location("nan", "0")}, InvalidValue),
         ({"kind": MessageKind.LOCATION, "attachment": Location("１", "0")}, InvalidValue),
         ({"kind": MessageKind.SYSTEM, "content": "x"}, UnsupportedType),
-        ({"kind": MessageKind.FILE, "content": "x"}, UnsupportedType),
+        ({"kind": MessageKind.FILE}, InvalidValue),
+        ({"kind": MessageKind.FILE, "file_id": "none"}, FileNotFound),
+        ({"content": "x", "file_id": "none"}, InvalidValue),
         ({"content": "x", "reply_to_id": 10**9}, MessageNotFound),
     ],
 )

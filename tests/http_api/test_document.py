@@ -54,6 +54,7 @@ async def test_examples_have_the_fields_of_answers(world: World, document: dict[
     first = await bob.say(group)
     place = {"conversation_id": group, "latitude": "1", "longitude": "2"}
     await alice.ask("POST", "/api/v1/messages/mark-read", {"conversation_id": group, "message_ids": [first]})
+    file = await alice.upload()
     answers = {
         ("get", "/api/v1/users/me"): await alice.ask("GET", "/api/v1/users/me"),
         ("get", "/api/v1/conversations/"): await alice.ask("GET", "/api/v1/conversations/"),
@@ -69,7 +70,27 @@ async def test_examples_have_the_fields_of_answers(world: World, document: dict[
             "GET", f"/api/v1/messages/{first}/read-receipts"
         ),
         ("post", "/api/v1/messages/location"): await alice.ask("POST", "/api/v1/messages/location", place),
+        ("post", "/api/v1/messages/file"): await alice.send_file(group, file),
+        ("post", "/api/v1/files/upload"): file,
+        ("get", "/api/v1/files/list"): await alice.ask("GET", "/api/v1/files/list"),
+        **{
+            ("get", f"/api/v1/files/{what}/{{file_id}}"): await alice.ask(
+                "GET", f"/api/v1/files/{what}/{file['file_id']}"
+            )
+            for what in ("info", "download-info")
+        },
         ("get", "/api/v1/auth/me"): await alice.ask("GET", "/api/v1/auth/me"),
     }
     for (method, path), answer in answers.items():
         assert fields(answer) == fields(example(document, method, path)), path
+
+
+async def test_forms_with_files_and_files_as_answers(document: dict[str, Any]) -> None:
+    upload = document["paths"]["/api/v1/files/upload"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    assert upload["schema"]["required"] == ["file"]
+    assert upload["schema"]["properties"].keys() == {"file", "description", "is_public"}
+    assert upload["schema"]["properties"]["file"]["contentMediaType"] == "application/octet-stream"
+    download = document["paths"]["/api/v1/files/download/{file_id}"]["get"]["responses"]
+    assert download.keys() == {"200", "206", "304", "401", "403", "404", "416", "422", "429"}
+    assert download["200"]["content"].keys() == download["206"]["content"].keys() == {"application/octet-stream"}
+    assert "content" not in download["304"]

@@ -63,6 +63,17 @@ MATRIX: Final[dict[tuple[str, str], tuple[Any, dict[str, int]]]] = {
         None,
         {"stranger": 403, "member": 200, "admin": 200, "owner": 200},
     ),
+    **{
+        ("GET", f"/api/v1/files/{what}/{{file_id}}"): (
+            None,
+            {"stranger": 403, "member": 200, "admin": 200, "owner": 200, "sender": 200},
+        )
+        for what in ("download", "info", "download-info")
+    },
+    ("DELETE", "/api/v1/files/{file_id}"): (
+        None,
+        {"stranger": 403, "member": 403, "admin": 403, "owner": 403, "sender": 204},
+    ),
     ("GET", "/api/v1/realtime/user-status/{user_id}"): (
         None,
         {"stranger": 200, "member": 200, "admin": 200, "owner": 200},
@@ -72,6 +83,7 @@ MATRIX: Final[dict[tuple[str, str], tuple[Any, dict[str, int]]]] = {
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/messages/text": {"content": "x"},
+    "/api/v1/messages/file": {"file_name": "x", "file_size": 1},
     "/api/v1/messages/location": {"latitude": "1", "longitude": "2"},
     "/api/v1/messages/mark-read": {"message_ids": [1]},
     "/api/v1/messages/typing": {},
@@ -91,12 +103,15 @@ class Scene:
         admin = f"/api/v1/conversations/{self.group}/members/{self.people['admin'].id}"
         await owner.ask("PUT", admin, {"role": "admin"})
         self.message = await self.people["sender"].say(self.group)
+        self.file = await self.people["sender"].upload()
+        await self.people["sender"].send_file(self.group, self.file)
         return self
 
     def path(self, template: str, **ids: int | str) -> str:
         known = {
             "conversation_id": self.group,
             "message_id": self.message,
+            "file_id": self.file["file_id"],
             "user_id": self.people["target"].id,
         }
         return template.format(**{**known, **ids})
@@ -117,7 +132,7 @@ async def test_the_matrix_names_every_route_with_an_id(world: World) -> None:
         (route.method, PathTemplate(group.prefix + route.path).documented)
         for group in world.groups
         for route in group.routes
-        if "{" in route.path
+        if group.edge.name == "im" and "{" in route.path
     }
     assert routes == MATRIX.keys()
 
@@ -159,16 +174,20 @@ async def test_ids_of_nothing(scene: Scene) -> None:
 
 @pytest.mark.parametrize("refused", ["0", "-1", str(2**53), str(2**64), "1.0", "%EF%BC%91", "abc", "1%20"])
 async def test_ids_that_are_none(scene: Scene, refused: str) -> None:
+    """Those of files are texts: any other is none that there is."""
     owner = scene.people["owner"]
     for (method, template), (body, _) in MATRIX.items():
         for name in re.findall(r"\{(\w+)\}", template):
             url = URL(scene.path(template, **{name: refused}), encoded=True)
-            assert await owner.status(method, url, scene.body(body)) == 422, f"{method} {url}"
+            expected = 404 if name == "file_id" else 422
+            assert await owner.status(method, url, scene.body(body)) == expected, f"{method} {url}"
 
 
 @pytest.mark.parametrize("path", BODIES)
 async def test_conversations_in_bodies(scene: Scene, path: str) -> None:
     body = BODIES[path] | {"conversation_id": scene.group}
+    if path.endswith("/file"):
+        body["file_id"] = scene.file["file_id"]
     await scene.people["stranger"].ask("POST", path, body, expect=403)
     await scene.people["member"].ask("POST", path, body)
     await scene.people["member"].ask("POST", path, body | {"conversation_id": NOBODY}, expect=404)
@@ -180,6 +199,8 @@ async def test_a_removed_member_is_a_stranger_again(scene: Scene) -> None:
     for template in (
         "/api/v1/messages/conversation/{conversation_id}",
         "/api/v1/messages/single/{message_id}",
+        "/api/v1/files/download/{file_id}",
+        "/api/v1/files/info/{file_id}",
     ):
         assert await target.status("GET", scene.path(template)) == 403
     assert (await target.ask("GET", "/api/v1/conversations/"))["total"] == 0

@@ -267,3 +267,30 @@ async def test_wrong_methods_name_the_right_ones(client: Client) -> None:
     response = await client.put("/probe/open")
     assert (response.status, await response.json()) == (405, {"detail": "Method Not Allowed"})
     assert response.headers["Allow"] == "GET,HEAD"
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "expectation", "lines"),
+    [
+        ("body", "", "100-continue", ["100 Continue", "200 OK"]),
+        ("secret", "Authorization: Bearer user\r\n", "100-CONTINUE", ["100 Continue", "200 OK"]),
+        ("secret", "", "100-continue", ["401 Unauthorized"]),
+        ("body", "", "tea", ["417 Expectation Failed"]),
+    ],
+)
+async def test_a_body_is_asked_for_once_it_is_wanted(
+    client: Client, path: str, token: str, expectation: str, lines: list[str]
+) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(
+        f"POST /probe/{path} HTTP/1.1\r\nHost: x\r\n{token}Expect: {expectation}\r\nContent-Length: 12\r\n\r\n".encode()
+    )
+    for line in lines:
+        assert await reader.readline() == f"HTTP/1.1 {line}\r\n".encode()
+        if line.startswith("100"):
+            assert await reader.readline() == b"\r\n"
+            writer.write(b'{"number":1}')
+    while (await reader.readline()).strip():
+        pass
+    assert (await reader.read(10)).startswith(b'{"')
+    writer.close()

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from domain.accounts import AccountLimits
+from domain.files import FileLimits
 from domain.login_codes import CodeLimits, LoginCodes
+from domain.model import DialectName
 from http_api.config import HttpConfig
 from http_api.edges import EDGES
 from http_api.im.routes import im_groups
@@ -38,17 +40,20 @@ class World(Rules):
 
     client: TestClient[web.Request, web.Application]
 
-    def __init__(self, database: Path, *, limits: AccountLimits | None = None) -> None:
-        super().__init__(database, limits=limits)
+    def __init__(
+        self, database: Path, *, limits: AccountLimits | None = None, file_limits: FileLimits | None = None
+    ) -> None:
+        super().__init__(database, limits=limits, file_limits=file_limits)
         self._people = 0
         self.code_sender = RecordingCodeSender()
 
-    def app(self) -> web.Application:
+    def app(self, **config: Any) -> web.Application:
         im = im_groups(
             accounts=self.accounts,
             profiles=self.profiles,
             conversations=self.conversations,
             messages=self.messages,
+            files=self.files,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             clock=self.clock,
@@ -60,6 +65,7 @@ class World(Rules):
             applications=self.applications,
             conversations=self.conversations,
             messages=self.messages,
+            files=self.files,
             presence=self.presence,
             clock=self.clock,
         )
@@ -75,13 +81,14 @@ class World(Rules):
             contacts=self.contacts,
             conversations=self.conversations,
             messages=self.messages,
+            files=self.files,
             presence=self.presence,
             clock=self.clock,
         )
         inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
         self.groups = [*im, *inbox, *social, *messenger]
         return build_app(
-            config=HttpConfig(),
+            config=HttpConfig(**config),
             groups=self.groups,
             edges=EDGES,
             authenticate=self.accounts.authenticate,
@@ -103,6 +110,10 @@ class World(Rules):
         tokens = await response.json()
         return Person(self.client, user.id, user.uuid, name, tokens["access_token"], tokens["refresh_token"])
 
+    async def person_token(self, name: str) -> str:
+        """A fresh access token of somebody whose first has expired."""
+        return (await self.accounts.issue_token(name, DialectName.IM)).access_token
+
 
 async def _ready() -> list[str]:
     return []
@@ -121,6 +132,7 @@ class Person:
 
     async def request(self, method: str, path: str | URL, **options: Any) -> ClientResponse:
         headers = {"Authorization": f"Bearer {self.token}"}
+        headers |= options.pop("headers", {})
         return await self.client.request(method, path, headers=headers, **options)
 
     async def status(self, method: str, path: str | URL, json: Any = None, **options: Any) -> int:
@@ -130,7 +142,7 @@ class Person:
         response = await self.request(method, path, json=json, **options)
         text = await response.text()
         assert response.status == expect, f"{method} {path}: {response.status} {text}"
-        return await response.json() if text else None
+        return await response.json() if response.content_type == "application/json" else None
 
     async def group(self, *members: "Person", **fields: Any) -> int:
         body = {"name": "测试群组", "member_ids": [member.id for member in members]} | fields
@@ -142,3 +154,12 @@ class Person:
     async def say(self, conversation_id: int, content: str = "Hello, world!", **fields: Any) -> int:
         body = {"conversation_id": conversation_id, "content": content} | fields
         return int((await self.ask("POST", "/api/v1/messages/text", body))["id"])
+
+    async def upload(self, data: bytes = b"hello", name: str = "a.txt", expect: int = 200, **fields: str) -> Any:
+        form = FormData(fields, quote_fields=False)
+        form.add_field("file", data, filename=name, content_type="application/octet-stream")
+        return await self.ask("POST", "/api/v1/files/upload", data=form, expect=expect)
+
+    async def send_file(self, conversation_id: int, file: Any, expect: int = 200, **fields: Any) -> Any:
+        body = {"conversation_id": conversation_id, "file_id": file["file_id"], "file_name": "x", "file_size": 1}
+        return await self.ask("POST", "/api/v1/messages/file", body | fields, expect=expect)

@@ -5,18 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from storage import open_sqlite
+from storage import open_mysql, open_sqlite
 from tests.storage.world import Clock, Stores, World
 
-IMPLEMENTATIONS: dict[str, Callable[[Path, Clock], Stores]] = {
-    "sqlite": lambda folder, clock: open_sqlite(folder / "feige.db", clock),
-}
+
+def _opener(request: pytest.FixtureRequest, folder: Path) -> Callable[[Clock], Stores]:
+    if request.param == "mysql":
+        url = request.getfixturevalue("mysql_url")
+        return lambda clock: open_mysql(url, clock)
+    return lambda clock: open_sqlite(folder / "feige.db", clock)
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
+@pytest.fixture(params=["sqlite", "mysql"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     clock = Clock()
-    stores = IMPLEMENTATIONS[request.param](tmp_path, clock)
+    stores = _opener(request, tmp_path)(clock)
     await stores.start()
     yield World(stores, clock)
     await stores.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.slow)])
+def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Clock], Stores]:
+    """For tests that run a loop of their own."""
+    return _opener(request, tmp_path)

@@ -10,6 +10,7 @@ from domain.model import Conversation, ConversationKind, Draft, Message, Profile
 from domain.ports import (
     Appended,
     ConversationStore,
+    FileStore,
     LoginStore,
     Mark,
     Marked,
@@ -42,6 +43,9 @@ class Stores(Protocol):
 
     @property
     def marks(self) -> MarkLog: ...
+
+    @property
+    def files(self) -> FileStore: ...
 
     @property
     def sync(self) -> SyncStore: ...

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from storage.sql.errors import ForeignDatabase, NewerDatabase
+from storage.sql.errors import CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated
 
 VERSION_TABLE: Final = "schema_version"
 
@@ -33,7 +33,11 @@ def current(connection: Connection) -> str | None:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     revision = context.get_current_revision()
     if revision is None:
-        if set(inspect(connection).get_table_names()) - {VERSION_TABLE}:
+        tables = set(inspect(connection).get_table_names())
+        if VERSION_TABLE in tables and len(tables) > 1:
+            # On MySQL what makes tables is no part of a transaction.
+            raise CannotOpen("a migration of the database was cut off; empty it, or restore a backup")
+        if tables - {VERSION_TABLE}:
             raise ForeignDatabase("the database holds tables, but not ours; choose another one")
         return None
     if revision not in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
@@ -48,6 +52,12 @@ def upgrade(connection: Connection) -> None:
     ForeignDatabase, NewerDatabase."""
     if current(connection) != head():
         command.upgrade(_config(connection), "head")
+
+
+def check(connection: Connection) -> None:
+    """ForeignDatabase, NewerDatabase, NotMigrated."""
+    if current(connection) != head():
+        raise NotMigrated("the database is not migrated to the version of this program")
 
 
 def downgrade(connection: Connection, revision: str = "base") -> None:

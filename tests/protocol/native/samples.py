@@ -94,6 +94,7 @@ VALUES: Final[dict[str, Any]] = {
     "duration_s": 95,
     "epoch": "e5f1",
     "fields": ["name", "avatar"],
+    "file_id": "f3a9",
     "for_everyone": True,
     "forward_from_id": 8_000_000,
     "from_user_id": 7,

@@ -112,7 +112,7 @@ async def test_an_edit_that_is_cancelled_lets_the_next_one_in(world: World) -> N
     await asyncio.gather(first, *waiting, return_exceptions=True)
     fresh = await store.get(group.id)
     assert fresh is not None
-    assert fresh.name == "name2"
+    assert fresh.name in ("name0", "name2")
     assert (await world.send(group.id, one)).seq == 1
 
 

@@ -82,10 +82,12 @@ async def test_an_edit_is_stored_when_its_block_ends_and_not_when_it_raises(worl
     assert await store.get(message.id) == changed
     assert (changed.content, changed.attachment, changed.is_pinned) == ("new", Location("3", "4"), True)
     scheduled = await world.send(conversation.id, one, send_at_ms=10**15)
-    for missing in (10**15, scheduled.id):
-        with pytest.raises(MessageNotFound):
-            async with store.edit(missing):
-                pass
+    async with store.edit(scheduled.id) as edit:
+        edit.set(None, content="later")
+    assert [message.content for message in await store.scheduled(one, conversation.id)] == ["later"]
+    with pytest.raises(MessageNotFound):
+        async with store.edit(10**15):
+            pass
 
 
 async def test_edits_of_one_message_see_each_other(world: World) -> None:

@@ -1,14 +1,13 @@
 """Marks against a model: a member is a set of read seqs."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import open_sqlite
 from storage.sql.marks import Coverage
-from tests.storage.world import Clock, World
+from tests.storage.world import Clock, Stores, World
 
 LAST_SEQ = 12
 
@@ -29,9 +28,9 @@ def test_coverage_returns_what_was_missing(through: int, parts: list[tuple[int, 
         assert coverage.through + 1 not in covered
 
 
-def test_cursors_and_receipts_follow_the_model(tmp_path: Path) -> None:
+def test_cursors_and_receipts_follow_the_model(open_any: Callable[[Clock], Stores]) -> None:
     with asyncio.Runner() as runner:
-        stores = open_sqlite(tmp_path / "feige.db", Clock())
+        stores = open_any(Clock())
         runner.run(stores.start())
         world = World(stores, Clock())
         one, two = runner.run(world.users(2))

@@ -1,7 +1,7 @@
 """Sending, editing, recalling and reading against a model: a list of messages; and resuming from any moment."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 from hypothesis import settings
@@ -17,16 +17,15 @@ from hypothesis.stateful import (
 
 from domain.events import MessageEdited, MessageRecalled
 from domain.model import Message, MessageState, Profile
-from storage import open_sqlite
-from tests.storage.world import Clock, World
+from tests.storage.world import Clock, Stores, World
 
 SOMEBODY = Profile(1, "somebody", "somebody")
 
 
-def test_the_store_follows_the_model(tmp_path: Path) -> None:
+def test_the_store_follows_the_model(open_any: Callable[[Clock], Stores]) -> None:
     with asyncio.Runner() as runner:
         clock = Clock()
-        stores = open_sqlite(tmp_path / "feige.db", clock)
+        stores = open_any(clock)
         runner.run(stores.start())
         world = World(stores, clock)
         users = runner.run(world.users(2))

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from storage import open_sqlite
-from storage.sql import append, applications, contacts, conversations, logins, marks, messages, sync, users
+from storage.sql import append, applications, contacts, conversations, files, logins, marks, messages, sync, users
 from storage.sql.dialects import BulkUpdate, Query, SqliteDialect
 from storage.sql.workers import SqliteSession
 
 QUERIES = {
     f"{module.__name__.rsplit('.', 1)[1]}.{name}": query
-    for module in (append, applications, contacts, conversations, logins, marks, messages, sync, users)
+    for module in (append, applications, contacts, conversations, files, logins, marks, messages, sync, users)
     for name, query in vars(module).items()
     if isinstance(query, Query)
 }

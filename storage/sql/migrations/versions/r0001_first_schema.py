@@ -1,5 +1,7 @@
 """The first schema."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -9,6 +11,12 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+ON_MYSQL: dict[str, Any] = {
+    f"{name}_{option}": value
+    for name, collation in (("mysql", "utf8mb4_0900_bin"), ("mariadb", "utf8mb4_nopad_bin"))
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", collation))
+}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -16,9 +24,7 @@ def upgrade() -> None:
         sa.Column("broadcast_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("broadcast_id", "user_id", name=op.f("pk_broadcast_targets")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_broadcast_targets_user_id"), "broadcast_targets", ["user_id"], unique=False)
     op.create_table(
@@ -31,9 +37,7 @@ def upgrade() -> None:
         sa.Column("is_for_all", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_broadcasts")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "calls",
@@ -46,9 +50,7 @@ def upgrade() -> None:
         sa.Column("answered_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calls")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_calls_ended_at_ms"), "calls", ["ended_at_ms"], unique=False)
     op.create_table(
@@ -63,9 +65,7 @@ def upgrade() -> None:
         ),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_changes")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_changes_conversation_id"), "changes", ["conversation_id"], unique=False)
@@ -83,9 +83,7 @@ def upgrade() -> None:
         sa.Column("occurred_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_client_events")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_client_events_occurred_at_ms"), "client_events", ["occurred_at_ms"], unique=False)
     op.create_index(
@@ -104,9 +102,7 @@ def upgrade() -> None:
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
         sa.UniqueConstraint("user_id", "contact_id", name=op.f("uq_contacts_user_id_contact_id")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_contacts_contact_id"), "contacts", ["contact_id"], unique=False)
     op.create_table(
@@ -133,20 +129,15 @@ def upgrade() -> None:
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
         sa.UniqueConstraint("single_key", name=op.f("uq_conversations_single_key")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "file_shares",
         sa.Column("file_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("conversation_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("file_id", "conversation_id", name=op.f("pk_file_shares")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        sa.Column("message_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("file_id", "message_id", name=op.f("pk_file_shares")),
+        **ON_MYSQL,
     )
-    op.create_index(op.f("ix_file_shares_conversation_id"), "file_shares", ["conversation_id"], unique=False)
     op.create_table(
         "files",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -156,9 +147,10 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("mime", sa.String(length=127), nullable=False),
         sa.Column("path", sa.String(length=1024), nullable=False),
-        sa.Column("blob", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("etag", sa.String(length=32), nullable=False),
-        sa.Column("thumbnail_blob", sa.String(length=64), nullable=True),
+        sa.Column("blob", sa.String(length=80), nullable=False),
+        sa.Column("thumbnail_blob", sa.String(length=80), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("is_public", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("download_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -166,12 +158,12 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
         sa.UniqueConstraint("file_id", name=op.f("uq_files_file_id")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_files_blob"), "files", ["blob"], unique=False)
     op.create_index(op.f("ix_files_expires_at_ms"), "files", ["expires_at_ms"], unique=False)
+    op.create_index(op.f("ix_files_sha256"), "files", ["sha256"], unique=False)
+    op.create_index(op.f("ix_files_thumbnail_blob"), "files", ["thumbnail_blob"], unique=False)
     op.create_index(op.f("ix_files_uploader_id"), "files", ["uploader_id"], unique=False)
     op.create_table(
         "friend_requests",
@@ -184,9 +176,7 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_friend_requests")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(
         op.f("ix_friend_requests_from_user_id_to_user_id"),
@@ -208,9 +198,7 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_group_applications")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(
         op.f("ix_group_applications_conversation_id_status"),
@@ -228,9 +216,7 @@ def upgrade() -> None:
         sa.Column("target_id", sa.BigInteger(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_group_notices")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "group_notice_recipients",
@@ -238,9 +224,7 @@ def upgrade() -> None:
         sa.Column("notice_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("is_read", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "notice_id", name=op.f("pk_group_notice_recipients")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "hidden_messages",
@@ -248,9 +232,7 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("user_id", "conversation_id", "seq", name=op.f("pk_hidden_messages")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "invite_codes",
@@ -260,9 +242,7 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_invite_codes")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_invite_codes_conversation_id"), "invite_codes", ["conversation_id"], unique=False)
     op.create_index(op.f("ix_invite_codes_expires_at_ms"), "invite_codes", ["expires_at_ms"], unique=False)
@@ -273,9 +253,7 @@ def upgrade() -> None:
         sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("phone", name=op.f("pk_login_codes")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "logins",
@@ -287,9 +265,7 @@ def upgrade() -> None:
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_logins")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_logins_revoked_at_ms"), "logins", ["revoked_at_ms"], unique=False)
     op.create_index(op.f("ix_logins_user_id"), "logins", ["user_id"], unique=False)
@@ -314,9 +290,7 @@ def upgrade() -> None:
         sa.Column("since_change_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_members")),
         sa.UniqueConstraint("conversation_id", "user_id", name=op.f("uq_members_conversation_id_user_id")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(
         op.f("ix_members_conversation_id_status_joined_at_ms"),
@@ -331,9 +305,7 @@ def upgrade() -> None:
         sa.Column("action", sa.String(length=16), nullable=False),
         sa.Column("due_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_message_timers")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_message_timers_due_at_ms"), "message_timers", ["due_at_ms"], unique=False)
     op.create_table(
@@ -362,18 +334,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("conversation_id", "seq", name=op.f("pk_messages")),
         sa.UniqueConstraint("id", name=op.f("uq_messages_id")),
         sa.UniqueConstraint("sender_id", "client_msg_id", name=op.f("uq_messages_sender_id_client_msg_id")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "meta",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.String(length=255), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_meta")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "notification_deliveries",
@@ -385,9 +353,7 @@ def upgrade() -> None:
         sa.Column("last_error", sa.String(length=500), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_deliveries")),
         sa.UniqueConstraint("record_id", "channel", name=op.f("uq_notification_deliveries_record_id_channel")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(
         op.f("ix_notification_deliveries_due_at_ms"), "notification_deliveries", ["due_at_ms"], unique=False
@@ -408,9 +374,7 @@ def upgrade() -> None:
         sa.Column("email_frequency", sa.String(length=16), server_default="immediate", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_preferences")),
         sa.UniqueConstraint("user_id", name=op.f("uq_notification_preferences_user_id")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "notification_records",
@@ -426,9 +390,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_records")),
         sa.UniqueConstraint("notification_id", "user_id", name=op.f("uq_notification_records_notification_id_user_id")),
         sa.UniqueConstraint("uuid", name=op.f("uq_notification_records_uuid")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_index(op.f("ix_notification_records_user_id"), "notification_records", ["user_id"], unique=False)
     op.create_table(
@@ -443,9 +405,7 @@ def upgrade() -> None:
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_templates")),
         sa.UniqueConstraint("name", name=op.f("uq_notification_templates_name")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "notifications",
@@ -464,9 +424,7 @@ def upgrade() -> None:
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
         sa.UniqueConstraint("uuid", name=op.f("uq_notifications_uuid")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
     )
     op.create_table(
         "receipts",
@@ -477,9 +435,7 @@ def upgrade() -> None:
         sa.Column("to_seq", sa.BigInteger(), nullable=False),
         sa.Column("read_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_receipts_conversation_id"), "receipts", ["conversation_id"], unique=False)
@@ -517,13 +473,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("phone", name=op.f("uq_users_phone")),
         sa.UniqueConstraint("username_key", name=op.f("uq_users_username_key")),
         sa.UniqueConstraint("uuid", name=op.f("uq_users_uuid")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
+        **ON_MYSQL,
+    )
+    op.create_table(
+        "writers",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("batch", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("used_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_writers")),
+        **ON_MYSQL,
     )
 
 
 def downgrade() -> None:
+    op.drop_table("writers")
     op.drop_table("users")
     op.drop_index(op.f("ix_receipts_conversation_id_user_id_to_seq"), table_name="receipts")
     op.drop_index(op.f("ix_receipts_conversation_id"), table_name="receipts")
@@ -559,10 +522,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_friend_requests_from_user_id_to_user_id"), table_name="friend_requests")
     op.drop_table("friend_requests")
     op.drop_index(op.f("ix_files_uploader_id"), table_name="files")
+    op.drop_index(op.f("ix_files_thumbnail_blob"), table_name="files")
+    op.drop_index(op.f("ix_files_sha256"), table_name="files")
     op.drop_index(op.f("ix_files_expires_at_ms"), table_name="files")
     op.drop_index(op.f("ix_files_blob"), table_name="files")
     op.drop_table("files")
-    op.drop_index(op.f("ix_file_shares_conversation_id"), table_name="file_shares")
     op.drop_table("file_shares")
     op.drop_table("conversations")
     op.drop_index(op.f("ix_contacts_contact_id"), table_name="contacts")

@@ -1,0 +1,30 @@
+"""The stores that are the same on every SQL database."""
+
+from storage.sql.applications import SqlApplicationStore
+from storage.sql.calls import SqlCallStore
+from storage.sql.contacts import SqlContactStore
+from storage.sql.conversations import SqlConversationStore
+from storage.sql.database import Database
+from storage.sql.files import SqlFileStore
+from storage.sql.logins import SqlLoginStore
+from storage.sql.messages import SqlMessageStore
+from storage.sql.sync import SqlSyncStore
+from storage.sql.timers import SqlTimerStore
+from storage.sql.users import SqlUserStore
+
+
+class SqlStores:
+    """One for each port, but for the logs that write in batches."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.users = SqlUserStore(database)
+        self.logins = SqlLoginStore(database)
+        self.conversations = SqlConversationStore(database)
+        self.contacts = SqlContactStore(database)
+        self.applications = SqlApplicationStore(database)
+        self.calls = SqlCallStore(database)
+        self.messages = SqlMessageStore(database)
+        self.timers = SqlTimerStore(database)
+        self.files = SqlFileStore(database)
+        self.sync = SqlSyncStore(database)

@@ -1,0 +1,1 @@
+"""Blob stores, and what they are made of."""
