@@ -39,6 +39,7 @@ from domain.records import (
     GroupNoticeView,
     GroupStats,
     InviteCode,
+    LogEntry,
     NoticeKind,
     RequestStatus,
     StoredFile,
@@ -443,8 +444,38 @@ class ClientEventStore(Protocol):
         ...
 
 
+class EventLog(Protocol):
+    """Everything that was committed, as the database has it: messages, events, receipts, and what clients reported. A
+    position is an opaque string."""
+
+    async def head(self) -> str:
+        """The newest position. Rows that were numbered and not yet committed when this was called may be before it."""
+        ...
+
+    async def after(self, position: str, head: str, limit: int) -> tuple[list[LogEntry], str]:
+        """What was committed between two positions, oldest first within each kind, at most `limit` of a kind, and the
+        position that covers it: `head` once there is no more."""
+        ...
+
+    async def fed(self) -> str | None:
+        """The position that was saved last."""
+        ...
+
+    async def save(self, position: str) -> None:
+        """Durable when this returns."""
+        ...
+
+
 class EventStream(Protocol):
     """The stream from which other systems read messages and events."""
+
+    async def lead(self, for_s: float) -> bool:
+        """Whether this process is the one that feeds the stream, and stays it for so long: of all processes one is."""
+        ...
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        """All of them, in this order, or none; the oldest of the stream go when it is too long."""
+        ...
 
     async def info(self) -> StreamInfo: ...
 

@@ -309,6 +309,15 @@ class ClientEvent(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
 
 
+class LogEntry(msgspec.Struct, frozen=True):
+    """Something that was committed. `id` is the same whenever it is read ("message:18"); `kind` is message, event or
+    client_event; `body` its JSON."""
+
+    id: str
+    kind: str
+    body: str
+
+
 class StreamInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where other systems read what happens here. `url` has no password; `last_id` is the newest entry's, `groups` the
     names of the consumer groups that there are."""

@@ -5,6 +5,7 @@ import msgspec
 from domain.ports import Clock
 from storage.inprocess.limits import InProcessRateLimiter
 from storage.redis.bus import MAX_ENTRIES, RedisBus
+from storage.redis.cascade import RedisEventStream
 from storage.redis.codes import RedisShortCodes
 from storage.redis.connection import RedisUrl, check, connect
 from storage.redis.errors import CLIENT_ERRORS, RedisUnusable, reason
@@ -36,6 +37,7 @@ class RedisServices:
         self.presence = RedisPresenceDirectory(clock)
         self.bus = RedisBus(self._url, self._client, membership, self.presence, max_entries=settings.max_stream_entries)
         self.limiter = RedisRateLimiter(self._client, InProcessRateLimiter())
+        self.stream = RedisEventStream(self._client, self._url, self.node)
         self.codes = RedisShortCodes(self._client)
 
     async def start(self) -> None:

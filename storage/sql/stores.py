@@ -7,6 +7,7 @@ from storage.sql.client_events import SqlClientEventStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
+from storage.sql.event_log import SqlEventLog
 from storage.sql.files import SqlFileStore
 from storage.sql.groups import SqlGroupStore
 from storage.sql.logins import SqlLoginStore
@@ -33,4 +34,5 @@ class SqlStores:
         self.messages = SqlMessageStore(database)
         self.timers = SqlTimerStore(database)
         self.files = SqlFileStore(database)
+        self.event_log = SqlEventLog(database)
         self.sync = SqlSyncStore(database)

@@ -12,6 +12,7 @@ from domain.ports import (
     BroadcastStore,
     ClientEventStore,
     ConversationStore,
+    EventLog,
     FileStore,
     GroupStore,
     LoginStore,
@@ -43,6 +44,9 @@ class Stores(Protocol):
 
     @property
     def broadcasts(self) -> BroadcastStore: ...
+
+    @property
+    def event_log(self) -> EventLog: ...
 
     @property
     def client_events(self) -> ClientEventStore: ...

@@ -13,6 +13,7 @@ from storage.sql import (
     client_events,
     contacts,
     conversations,
+    event_log,
     files,
     groups,
     logins,
@@ -25,8 +26,8 @@ from storage.sql.dialects import BulkUpdate, Query, SqliteDialect
 from storage.sql.workers import SqliteSession
 
 MODULES = (
-    *(append, applications, broadcasts, client_events, contacts, conversations, files, groups, logins, marks),
-    *(messages, sync, users),
+    *(append, applications, broadcasts, client_events, contacts, conversations),
+    *(event_log, files, groups, logins, marks, messages, sync, users),
 )
 QUERIES = {
     f"{module.__name__.rsplit('.', 1)[1]}.{name}": query
