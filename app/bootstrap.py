@@ -2,62 +2,36 @@
 
 import asyncio
 import gc
-import re
 import resource
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from socket import socket
 from typing import Final
 
 import structlog
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from app.clock import SystemClock
 from app.config import Config
 from app.data_dir import DataDir
+from app.doctor import clock_warnings
+from app.edges import gateway_edge, socket_endpoints, web_app
 from app.errors import SetupError
 from app.file_service import FileService
-from app.metrics import registry_for
+from app.metrics import LoopLag, registry_for
+from app.node import Node
+from app.readiness import Readiness
+from app.sockets import BACKLOG, Sockets, port_of, unusable
+from app.stores import shared_over_redis, shared_within_process, start_stores
 from app.tasks import Tasks
-from app.version import VERSION
-from delivery.codes import LogCodeSender, WebhookCodeSender
-from domain.accounts import Accounts, Revocations
-from domain.applications import Applications
-from domain.broadcasts import Broadcasts
-from domain.calls import Calls
-from domain.cascade import Cascade
-from domain.client_events import ClientEvents
-from domain.contacts import Contacts
-from domain.conversations import Conversations
-from domain.errors import Unavailable
-from domain.groups import Groups
-from domain.login_codes import LoginCodes
-from domain.message_timers import MessageTimers
-from domain.messages import Messages
-from domain.passwords import Passwords
-from domain.presence import Presence
-from domain.profiles import Profiles
-from domain.rosters import Rosters
-from domain.tokens import Tokens
-from gateway.dispatch import Commands
-from gateway.edge import Edge
+from app.use_cases import UseCases
+from domain.cascade_feed import CascadeFeed
+from domain.ports import EventHandler
 from gateway.hub import Hub
-from gateway.listener import Endpoint, Reception
+from gateway.listener import Reception
 from gateway.stats import GatewayStats
-from gateway.wire import over_tcp, over_websocket
-from http_api.edges import EDGES
-from http_api.im.routes import im_groups
-from http_api.inbox.routes import inbox_groups
-from http_api.messenger.routes import messenger_groups
-from http_api.server import build_app
-from http_api.social.routes import social_groups
-from protocol.im.socket import ImSocket
-from protocol.messenger.socket import MessengerSocket
-from protocol.native.binary_codec import NativeBinary
-from protocol.native.json_codec import NativeJson
-from protocol.social.socket import SocialSocket
-from storage import open_sqlite
-from storage.inprocess.bus import InProcessBus
-from storage.inprocess.codes import InProcessShortCodes
-from storage.inprocess.limits import InProcessRateLimiter
-from storage.inprocess.presence import InProcessPresenceDirectory
+from http_api.server import build_probes_app
 
 log = structlog.get_logger("server")
 
@@ -66,279 +40,158 @@ LOOK_FOR_DUE_EVERY_S: Final = 0.25
 
 SWEEP_CALLS_EVERY_S: Final = 1.0
 
-BACKLOG: Final = 4096
-"""Connections that the kernel may queue while the loop is busy; a restart brings all clients back at once."""
+HTTP_DRAIN_S: Final = 10.0
+"""For requests under way when the server stops; longer uploads and downloads are broken off."""
 
 RESERVED_FDS: Final = 64
 """For databases, files and HTTP when all other descriptors are connections."""
 
 MIN_FDS: Final = 256
 
-HTTP_DRAIN_S: Final = 10.0
-"""For requests under way when the server stops; longer uploads and downloads are broken off."""
-
 
 class Server:
-    """One process of the service: construct, `start`, `stop`."""
+    """One process of the service: construct, `start`, `stop`.
 
-    def __init__(self, config: Config, data_dir: DataDir) -> None:
+    `node` names it among the processes that share a Redis; `worker` is its number among those that share its ports.
+    """
+
+    def __init__(self, config: Config, data_dir: DataDir, sockets: Sockets, node: str, worker: int = 0) -> None:
         self.config = config
+        self.sockets = sockets
         self._data_dir = data_dir
+        self._node = node
+        self._worker = worker
         self._tasks = Tasks()
-        self._stopping = False
-        self._servers: list[asyncio.Server] = []
+        self._readiness: Readiness | None = None
+        self._opened = AsyncExitStack()
 
     async def start(self) -> None:
-        """SetupError, or an error of the store with a sentence of its own."""
+        """SetupError; then what was opened is closed again."""
+        async with AsyncExitStack() as opened:
+            await self._start(opened)
+            self._opened = opened.pop_all()
+        for warning in await clock_warnings(self.config):
+            log.warning("clocks differ", warning=warning)
+        tune_interpreter()
+        log.info("serving", node=self._node, role=self.config.server.role, port=self.sockets.port)
+
+    async def _start(self, opened: AsyncExitStack) -> None:
+        """`opened` is closed in reverse: see `stop`."""
         config = self.config
         loop = asyncio.get_running_loop()
         fd_limit = raise_fd_limit()
-        self._data_dir.lock()
         clock = SystemClock()
-        stores = self._stores = open_sqlite(self._data_dir.database)
-        await stores.start()
-
-        bus = InProcessBus()
+        shared = shared_over_redis(config, self._node, clock) if config.redis.url else shared_within_process()
+        opened.push_async_callback(shared.close)
+        stores = await start_stores(config, self._data_dir, migrate=config.database.migrate)
+        opened.push_async_callback(stores.close)
+        files = FileService(config, self._data_dir, stores.files, clock)
+        opened.push_async_callback(files.close)
+        use_cases = UseCases(
+            config=config,
+            secret_key=config.server.secret_key.encode() or self._data_dir.secret_key(),
+            stores=stores,
+            shared=shared,
+            files=files.files,
+            clock=clock,
+            spawn=self._tasks.spawn,
+        )
+        opened.callback(use_cases.passwords.close)
         stats = GatewayStats()
-        hub = Hub(loop, stats)
-        limiter = InProcessRateLimiter()
-        profiles = Profiles(stores.users)
-        rosters = Rosters(stores.conversations, self._tasks.spawn)
-        revocations = Revocations(clock)
-        for handler in (hub.before, rosters.on_event, profiles.on_event, revocations.on_event, hub.on_event):
-            bus.subscribe(handler)
-        self._passwords = Passwords(config.passwords.rounds, config.passwords.threads)
-        secret = config.server.secret_key.encode() or self._data_dir.secret_key()
-        accounts = Accounts(
-            users=stores.users,
-            logins=stores.logins,
-            profiles=profiles,
-            passwords=self._passwords,
-            tokens=Tokens(secret, clock, config.tokens),
-            revocations=revocations,
-            limiter=limiter,
-            bus=bus,
-            clock=clock,
-            limits=config.accounts,
-        )
-        contacts = Contacts(store=stores.contacts, profiles=profiles, bus=bus, clock=clock)
-        applications = Applications(
-            store=stores.applications,
-            conversations=stores.conversations,
-            profiles=profiles,
-            bus=bus,
-            clock=clock,
-        )
-        groups = Groups(store=stores.groups, conversations=stores.conversations, rosters=rosters, bus=bus, clock=clock)
-        sender = (
-            WebhookCodeSender(config.codes.webhook_url, config.codes.webhook_secret)
-            if config.codes.webhook_url
-            else LogCodeSender()
-        )
-        codes = LoginCodes(codes=InProcessShortCodes(), sender=sender, limiter=limiter, limits=config.codes)
-        conversations = Conversations(
-            store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
-        )
-        messages = Messages(
-            log=stores.log,
-            marks=stores.marks,
-            store=stores.messages,
-            rosters=rosters,
-            bus=bus,
-            clock=clock,
-            limits=config.messages,
-        )
-        timers = MessageTimers(store=stores.timers, messages=messages, rosters=rosters, profiles=profiles, clock=clock)
-        self._file_service = FileService(config, self._data_dir, stores.files, clock)
-        directory = InProcessPresenceDirectory()
-        presence = self._presence = Presence(
-            directory=directory,
-            store=stores.conversations,
-            users=stores.users,
-            bus=bus,
-            clock=clock,
-            scheduler=loop,
-            spawn=self._tasks.spawn,
-        )
-        calls = Calls(
-            store=stores.calls,
-            profiles=profiles,
-            rosters=rosters,
-            conversations=conversations,
-            messages=messages,
-            presence=presence,
-            bus=bus,
-            clock=clock,
-            spawn=self._tasks.spawn,
-            limits=config.calls,
-        )
-        bus.subscribe(calls.on_event)
-        json, binary = NativeJson(), NativeBinary()
-        edge = self._edge = Edge(
-            loop=loop,
-            config=config.gateway,
+        hub = Hub(loop, stats, is_shared=shared.redis is not None)
+        edge = gateway_edge(
+            config=config,
             max_connections=min(config.gateway.max_connections or fd_limit, fd_limit - RESERVED_FDS),
-            accounts=accounts,
-            presence=presence,
-            commands=Commands(
-                messages=messages,
-                conversations=conversations,
-                presence=presence,
-                profiles=profiles,
-                sync=stores.sync,
-                calls=calls,
-                clock=clock,
-            ),
-            log_port=stores.log,
-            sync=stores.sync,
+            stores=stores,
+            use_cases=use_cases,
             hub=hub,
             stats=stats,
             clock=clock,
             spawn=self._tasks.spawn,
-            tcp_wires=(over_tcp(json, presence_on_request=True), over_tcp(binary, presence_on_request=True)),
-            version=VERSION,
         )
-        native_json = over_websocket(json, presence_on_request=True)
-        native_binary = over_websocket(binary, presence_on_request=True)
-        im, social = over_websocket(ImSocket()), over_websocket(SocialSocket())
-        messenger = over_websocket(MessengerSocket())
-        endpoints = [
-            Endpoint(
-                pattern=re.compile("/gateway"),
-                wires={"feige.bin.v1": native_binary, "feige.json.v1": native_json},
-                default=native_json,
-                token_required=False,
-            ),
-            Endpoint(re.compile("/ws/(?P<user_id>[0-9]+)"), {}, im, token_required=True),
-            Endpoint(re.compile("/api/v1/realtime/ws"), {}, im, token_required=True),
-            Endpoint(
-                pattern=re.compile("/ws"),
-                wires={},
-                default=messenger,
-                token_required=True,
-                by_dialect={"social": social, "messenger": messenger},
-            ),
-        ]
-        app = build_app(
-            config=config.http,
-            groups=[
-                *im_groups(
-                    accounts=accounts,
-                    profiles=profiles,
-                    conversations=conversations,
-                    groups=groups,
-                    messages=messages,
-                    files=self._file_service.files,
-                    broadcasts=Broadcasts(
-                        store=stores.broadcasts, profiles=profiles, directory=directory, bus=bus, clock=clock
-                    ),
-                    client_events=ClientEvents(store=stores.client_events, clock=clock),
-                    cascade=Cascade(accounts=accounts, stream=None),
-                    presence=presence,
-                    connection_count=lambda: stats.connections,
-                    clock=clock,
-                    version=VERSION,
-                ),
-                *inbox_groups(accounts=accounts, presence=presence),
-                *social_groups(
-                    accounts=accounts,
-                    contacts=contacts,
-                    applications=applications,
-                    conversations=conversations,
-                    groups=groups,
-                    messages=messages,
-                    files=self._file_service.files,
-                    presence=presence,
-                    clock=clock,
-                ),
-                *messenger_groups(
-                    accounts=accounts,
-                    codes=codes,
-                    profiles=profiles,
-                    contacts=contacts,
-                    conversations=conversations,
-                    messages=messages,
-                    files=self._file_service.files,
-                    presence=presence,
-                    clock=clock,
-                ),
-            ],
-            edges=EDGES,
-            authenticate=accounts.authenticate,
-            limiter=limiter,
-            readiness=self._unready,
-            metrics=registry_for(stats, stores.log),
-            version=VERSION,
+        opened.callback(edge.close)
+        opened.push_async_callback(use_cases.presence.close)
+        opened.push_async_callback(self._tasks.close, config.gateway.close_timeout_s)
+        node: Node | None = None
+        deliver: EventHandler = hub.on_event
+        if shared.redis is not None:
+            node = Node(redis=shared.redis, stores=stores, use_cases=use_cases, edge=edge, spawn=self._tasks.spawn)
+            opened.push_async_callback(node.close)
+            deliver = node.on_event
+        for handler in (hub.before, *use_cases.caches, use_cases.calls.on_event, deliver):
+            shared.bus.subscribe(handler)
+
+        self._readiness = readiness = Readiness(
+            stores.sync, shared.bus, self._data_dir.path, config.server.min_free_disk_bytes
         )
-        self._bus = bus
-        self._sync = stores.sync
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_DRAIN_S)
-        await accounts.start()
-        await bus.start()
-        await self._file_service.start()
-        if config.server.admin_password:
-            await accounts.ensure_admin(config.server.admin_password)
+        labels = {"node": self._node, "worker": str(self._worker), "role": config.server.role}
+        registry = registry_for(edge, stores, shared, labels)
+        opened.callback(LoopLag(registry).close)
+        app = web_app(
+            config=config,
+            use_cases=use_cases,
+            shared=shared,
+            stats=stats,
+            clock=clock,
+            readiness=readiness,
+            metrics=registry,
+        )
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_DRAIN_S)
+        await runner.setup()
+        opened.push_async_callback(runner.cleanup)
+        opened.push_async_callback(edge.drain)
+
+        await use_cases.accounts.start()
+        await shared.start()
+        await files.start()
+        if shared.stream is not None:
+            feed = CascadeFeed(log=stores.event_log, stream=shared.stream, settle_s=0.0)
+            feeding = self._tasks.spawn(feed.run())
+            opened.push_async_callback(asyncio.wait, [feeding])
+            opened.callback(feed.stop)
         await edge.start()
-        await self._runner.setup()
-        http = self._runner.server
+        if node is not None:
+            await node.start()
+        http = runner.server
         assert http is not None
+        endpoints = [] if config.server.role == "http" else socket_endpoints()
+        await self._listen_for_metrics(opened, readiness, registry)
         await self._listen(
-            lambda: Reception(edge, endpoints, http, accounts, self._tasks.spawn), config.server.port, "--port"
+            opened,
+            lambda: Reception(edge, endpoints, http, use_cases.accounts, self._tasks.spawn),
+            self.sockets.http,
+            "--port",
         )
-        if config.server.tcp_port >= 0:
-            await self._listen(edge.tcp, config.server.tcp_port, "--tcp-port")
-        self._tasks.repeat(timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
-        self._tasks.repeat(calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
-        tune_interpreter()
-        log.info("serving", url=f"http://{config.server.host}:{self.port}", tcp_port=self.tcp_port)
+        await self._listen(opened, edge.tcp, self.sockets.tcp, "--tcp-port")
+        self._tasks.repeat(use_cases.timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
+        self._tasks.repeat(use_cases.calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
 
-    async def _listen(self, factory: type[asyncio.Protocol] | object, port: int, flag: str) -> None:
-        host = self.config.server.host
-        try:
-            server = await asyncio.get_running_loop().create_server(factory, host, port, backlog=BACKLOG)  # type: ignore[arg-type]
-        except OSError as error:
-            reason = f"port {port} on {host} cannot be used: {error.strerror or error}"
-            raise SetupError(f"{reason}; stop what uses it, or choose another with {flag}") from error
-        self._servers.append(server)
+    async def _listen_for_metrics(
+        self, opened: AsyncExitStack, readiness: Readiness, registry: CollectorRegistry
+    ) -> None:
+        if self.sockets.metrics:
+            runner = web.AppRunner(build_probes_app(readiness, registry), access_log=None, handle_signals=False)
+            await runner.setup()
+            opened.push_async_callback(runner.cleanup)
+            assert runner.server is not None
+            await self._listen(opened, runner.server, self.sockets.metrics, "--metrics-port")
 
-    @property
-    def port(self) -> int:
-        return int(self._servers[0].sockets[0].getsockname()[1])
-
-    @property
-    def tcp_port(self) -> int | None:
-        return int(self._servers[1].sockets[0].getsockname()[1]) if len(self._servers) > 1 else None
-
-    async def _unready(self) -> list[str]:
-        if self._stopping:
-            return ["the server is stopping"]
-        reasons = []
-        try:
-            async with asyncio.timeout(2):
-                await self._sync.position()
-        except (Unavailable, TimeoutError) as error:
-            reasons.append(f"database: {error or 'no answer'}")
-        trouble = await self._bus.healthy()
-        if trouble is not None:
-            reasons.append(f"bus: {trouble}")
-        return reasons
+    async def _listen(
+        self, opened: AsyncExitStack, factory: Callable[[], asyncio.Protocol], sockets: list[socket], flag: str
+    ) -> None:
+        for each in sockets:
+            try:
+                server = await asyncio.get_running_loop().create_server(factory, sock=each, backlog=BACKLOG)
+            except OSError as error:
+                raise unusable(self.config.server.host, port_of([each]), flag, error) from error
+            opened.callback(server.close)
 
     async def stop(self) -> None:
-        """Readiness fails, the listeners close, what was accepted is committed and acknowledged, the clients are
-        sent away, then the stores close."""
-        self._stopping = True
-        for server in self._servers:
-            server.close()
-        await self._edge.drain()
-        await self._runner.cleanup()
-        await self._tasks.close(self.config.gateway.close_timeout_s)
-        await self._presence.close()
-        await self._file_service.close()
-        await self._stores.close()
-        self._edge.close()
-        self._passwords.close()
-        await self._bus.close()
-        self._data_dir.unlock()
+        """Readiness fails, the listeners close, clients are sent away, requests end, what was accepted is committed and
+        acknowledged, then the stores and the bus close."""
+        if self._readiness is not None:
+            self._readiness.is_stopping = True
+        await self._opened.aclose()
 
 
 def raise_fd_limit() -> int:

@@ -1,46 +1,51 @@
-"""The command line: serve, administrate, check. Errors are one sentence on standard error and exit status 1."""
+"""The command line: serve, administrate, check. Errors are one sentence on standard error and exit status 1.
+
+A command imports what it needs when it runs: the database's libraries take half a second, the servers' another half.
+"""
 
 import argparse
 import asyncio
 import getpass
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import uvloop
-
-from app.clock import SystemClock
-from app.config import Config, load
+from app.config import Config, config_lines, load
 from app.data_dir import DataDir
 from app.errors import SetupError
 from app.logs import configure_logs
 from app.version import VERSION
-from domain.accounts import Accounts, Revocations
 from domain.errors import DomainError
 from domain.model import DialectName
-from domain.passwords import Passwords
-from domain.profiles import Profiles
-from domain.tokens import Tokens
-from storage import StoreError, open_sqlite
-from storage.inprocess.bus import InProcessBus
-from storage.inprocess.limits import InProcessRateLimiter
 
 if TYPE_CHECKING:
-    from app.bootstrap import Server
+    from domain.accounts import Accounts
+
+FLAGS = {
+    "role": ("server", "role"),
+    "workers": ("server", "workers"),
+    "node": ("server", "node"),
+    "host": ("server", "host"),
+    "port": ("server", "port"),
+    "tcp_port": ("server", "tcp_port"),
+    "metrics_port": ("server", "metrics_port"),
+    "data_dir": ("server", "data_dir"),
+    "database": ("database", "url"),
+    "redis": ("redis", "url"),
+}
+"""Which setting each option is."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    flags = {key: getattr(options, key) for key in ("host", "port", "tcp_port", "data_dir") if hasattr(options, key)}
-    flags = {key: value for key, value in flags.items() if value is not None}
+    given = {place: getattr(options, name, None) for name, place in FLAGS.items()}
     try:
-        config = load(options.config, os.environ, flags)
+        config = load(options.config, os.environ, {place: value for place, value in given.items() if value is not None})
         configure_logs(config.log)
         return int(options.command(config, options))
-    except (SetupError, StoreError, DomainError) as error:
+    except (SetupError, DomainError) as error:
         print(f"feige: {error}", file=sys.stderr)
         return 1
 
@@ -49,18 +54,34 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, metavar="FILE", help="TOML file; see app/config.py for its keys")
     common.add_argument("--data-dir", metavar="DIR", help="database, files and the secret key (default: data)")
+    common.add_argument("--database", metavar="URL", help="mysql://user:password@host/name (default: SQLite in DIR)")
+    common.add_argument("--redis", metavar="URL", help="redis://host (default: everything within one process)")
     parser = argparse.ArgumentParser(prog="feige", description="Feige, an instant-messaging server")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", parents=[common], help="run the server")
+    serve.add_argument("--role", choices=("all", "gateway", "http"), help="what this process serves (default: all)")
+    serve.add_argument("--workers", type=int, metavar="N", help="processes that share the ports (default: 1)")
+    serve.add_argument("--node", metavar="NAME", help="in logs, metrics and Redis (default: host name and port)")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=int, help="HTTP and WebSockets (default: 8000; 0: a free one)")
     serve.add_argument("--tcp-port", type=int, help="native protocol over TCP (default: 8001; -1: off)")
+    serve.add_argument("--metrics-port", type=int, help="probes and metrics, one port a worker (default: -1: off)")
+    serve.add_argument("--worker", default="", help=argparse.SUPPRESS)
     serve.set_defaults(command=_serve)
 
     migrate = commands.add_parser("migrate", parents=[common], help="bring the database to this version's schema")
+    migrate.add_argument("--to", metavar="REVISION", help="another version, also an older one: its data is lost")
+    migrate.add_argument("--yes", action="store_true", help="do not ask before data is lost")
     migrate.set_defaults(command=_migrate)
+
+    epoch = commands.add_parser("new-epoch", parents=[common], help="after a backup was restored: clients start afresh")
+    epoch.set_defaults(command=_new_epoch)
+
+    doctor = commands.add_parser("doctor", parents=[common], help="look for what is wrong; status 1 if something is")
+    doctor.add_argument("--fix", action="store_true", help="repair what can be repaired")
+    doctor.set_defaults(command=_doctor)
 
     check = commands.add_parser("check-config", parents=[common], help="read the configuration and show it")
     check.set_defaults(command=_check_config)
@@ -85,81 +106,49 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(config: Config, options: argparse.Namespace) -> int:
-    # The other commands need neither aiohttp nor the gateway, which take half a second to import.
-    from app.bootstrap import Server
+    from app.serve import serve
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_until_told(Server(config, DataDir(config.server.data_dir))))
-    return 0
-
-
-async def _serve_until_told(server: "Server") -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await server.start()
-    host = server.config.server.host
-    tcp = f" and tcp://{host}:{server.tcp_port}" if server.tcp_port else ""
-    print(f"Feige {VERSION} on http://{host}:{server.port}{tcp} (documentation: /docs)", flush=True)
-    await told.wait()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
-    await server.stop()
+    return serve(config, options.worker)
 
 
 def _migrate(config: Config, options: argparse.Namespace) -> int:
-    async def migrate() -> None:
-        data_dir = DataDir(config.server.data_dir)
-        data_dir.lock()
-        stores = open_sqlite(data_dir.database)
-        await stores.start()
-        await stores.close()
+    from app.database import migrate
 
-    asyncio.run(migrate())
-    print("the database is at this version's schema")
+    print(asyncio.run(migrate(config, options.to, is_loss_accepted=options.yes)))
     return 0
+
+
+def _new_epoch(config: Config, options: argparse.Namespace) -> int:
+    from app.database import new_epoch
+
+    print(f"the epoch is now {asyncio.run(new_epoch(config))}")
+    return 0
+
+
+def _doctor(config: Config, options: argparse.Namespace) -> int:
+    from app.doctor import examine
+
+    diagnosis = asyncio.run(examine(config, repair=options.fix))
+    for advice in diagnosis.advice:
+        print(f"- advice: {advice}")
+    for fault in diagnosis.faults:
+        print(f"- {fault}")
+    print("something is wrong" if diagnosis.faults else "nothing is wrong")
+    return 1 if diagnosis.faults else 0
 
 
 def _check_config(config: Config, options: argparse.Namespace) -> int:
-    for section in config.__struct_fields__:
-        print(f"[{section}]")
-        record = getattr(config, section)
-        for key in getattr(record, "__struct_fields__", None) or record.__dataclass_fields__:
-            value = getattr(record, key)
-            shown = "(set)" if value and key in ("secret_key", "admin_password") else value
-            print(f"{key} = {shown!r}" if shown is value else f"{key} {shown}")
+    for line in config_lines(config):
+        print(line)
     return 0
 
 
-def _with_accounts(config: Config, use: Callable[[Accounts], Awaitable[Any]]) -> Any:
-    """Runs against the data directory beside a server that may be running: what changes is in the database, and a
-    running server's caches learn of it when it restarts."""
+def _with_accounts(config: Config, use: "Callable[[Accounts], Awaitable[Any]]") -> Any:
+    from app.accounts import administration
 
     async def run() -> Any:
-        data_dir = DataDir(config.server.data_dir)
-        clock = SystemClock()
-        stores = open_sqlite(data_dir.database)
-        await stores.start()
-        passwords = Passwords(config.passwords.rounds, 1)
-        try:
-            return await use(
-                Accounts(
-                    users=stores.users,
-                    logins=stores.logins,
-                    profiles=Profiles(stores.users),
-                    passwords=passwords,
-                    tokens=Tokens(config.server.secret_key.encode() or data_dir.secret_key(), clock, config.tokens),
-                    revocations=Revocations(clock),
-                    limiter=InProcessRateLimiter(),
-                    bus=InProcessBus(),
-                    clock=clock,
-                    limits=config.accounts,
-                )
-            )
-        finally:
-            passwords.close()
-            await stores.close()
+        async with administration(config, DataDir(config.server.data_dir)) as accounts:
+            return await use(accounts)
 
     return asyncio.run(run())
 
@@ -167,7 +156,7 @@ def _with_accounts(config: Config, use: Callable[[Accounts], Awaitable[Any]]) ->
 def _admin_create(config: Config, options: argparse.Namespace) -> int:
     password = config.server.admin_password or getpass.getpass(f"Password for {options.username}: ")
 
-    async def create(accounts: Accounts) -> None:
+    async def create(accounts: "Accounts") -> None:
         await accounts.register(username=options.username, password=password)
         await accounts.set_admin(options.username, True)
 

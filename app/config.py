@@ -10,10 +10,12 @@ In the environment it is `FEIGE_GATEWAY_HEARTBEAT_S=20`; the keys of section `se
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -33,19 +35,53 @@ NOT_SETTINGS: Final = ("FEIGE_TEST_",)
 
 MIN_SECRET_CHARS: Final = 32
 MIN_ORPHAN_GRACE_S: Final = 600
+REDIS_SCHEMES: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster")
+
+
+MAX_WORKERS: Final = 256
+STOP_WITHIN_S: Final = 30.0
+"""A process that was told to stop is gone after this."""
+
+NODE_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
+    role: Literal["all", "gateway", "http"] = "all"
+    """`gateway` has sockets, probes and metrics only, `http` everything but sockets."""
+    workers: int = 1
+    """Processes that share the ports. Each is a node of its own."""
+    node: str = ""
+    """The name of this process among those that share a Redis; each has its own. Empty: made of host name and port."""
     host: str = "127.0.0.1"
     port: int = 8000
     """HTTP and WebSockets; 0 takes a free one."""
     tcp_port: int = 8001
     """The native protocol over raw TCP; 0 takes a free one, -1 is off."""
+    metrics_port: int = -1
+    """Probes and metrics apart from the public port; worker N has this port + N. 0 takes free ones, -1 is off."""
     data_dir: str = "data"
+    min_free_disk_bytes: int = 64 * 1024 * 1024
+    """With less left in the data directory the process is not ready."""
     secret_key: str = ""
     """Signs tokens. Empty: one is generated and kept in the data directory."""
     admin_password: str = ""
     """If set, the user `admin` exists with it at start and is an administrator."""
+
+
+class DatabaseConfig(msgspec.Struct, frozen=True):
+    url: str = ""
+    """`mysql://user:password@host/name`; empty: SQLite in the data directory."""
+    migrate: bool = True
+    """Whether a server brings MySQL's schema up to date when it starts, or refuses one that is not."""
+
+    @property
+    def is_mysql(self) -> bool:
+        return urlsplit(self.url).scheme.partition("+")[0] in ("mysql", "mariadb")
+
+
+class RedisConfig(msgspec.Struct, frozen=True):
+    url: str = ""
+    """`redis://`, `rediss://` (TLS); empty: bus, presence and limits within this process."""
 
 
 class PasswordConfig(msgspec.Struct, frozen=True):
@@ -79,6 +115,8 @@ class CodeConfig(CodeLimits, frozen=True):
 
 class Config(msgspec.Struct, frozen=True):
     server: ServerConfig = ServerConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    redis: RedisConfig = RedisConfig()
     gateway: GatewayConfig = GatewayConfig()
     http: HttpConfig = HttpConfig()
     tokens: TokenLimits = TokenLimits()
@@ -92,6 +130,14 @@ class Config(msgspec.Struct, frozen=True):
     log: LogConfig = LogConfig()
 
 
+SECRETS: Final = {
+    ("server", "secret_key"),
+    ("server", "admin_password"),
+    ("blobs", "access_key"),
+    ("blobs", "secret_key"),
+    ("codes", "webhook_secret"),
+}
+
 SECTIONS: Final[dict[str, type]] = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
 
@@ -103,19 +149,24 @@ class _Value(msgspec.Struct, frozen=True):
 _Values = dict[tuple[str, str], _Value]
 
 
-def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
-    """Puts the sources together. `flags` are keys of section `server`. SetupError."""
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[tuple[str, str], Any]) -> Config:
+    """Puts the sources together. `flags` are by section and key. SetupError."""
     values: _Values = {}
     if path is not None:
         values |= _from_file(path)
     values |= _from_environment(environ)
-    values |= {("server", key): _Value(value, f"--{key.replace('_', '-')}") for key, value in flags.items()}
+    values |= {place: _Value(value, flag_of(*place)) for place, value in flags.items()}
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for (section, key), entry in values.items():
         sections[section][key] = _convert(section, key, entry)
     config = Config(**{name: SECTIONS[name](**fields) for name, fields in sections.items()})
     _check(config)
     return config
+
+
+def flag_of(section: str, key: str) -> str:
+    """What a setting is called on the command line."""
+    return f"--{section}" if key == "url" else f"--{key.replace('_', '-')}"
 
 
 def _keys(section: str) -> dict[str, Any]:
@@ -175,13 +226,19 @@ def _convert(section: str, key: str, entry: _Value) -> Any:
 
 def _check(config: Config) -> None:
     server = config.server
-    for key, port in (("port", server.port), ("tcp_port", server.tcp_port)):
-        if not (0 <= port <= 65_535 or (key == "tcp_port" and port == -1)):
+    ports = {"port": server.port, "tcp_port": server.tcp_port, "metrics_port": server.metrics_port}
+    for key, port in ports.items():
+        if not (0 <= port <= 65_535 or (key != "port" and port == -1)):
             raise SetupError(f"{key}: {port} is no port; it is 0 to 65535")
-    if server.port == server.tcp_port != 0:
-        raise SetupError(f"port and tcp_port are both {server.port}; they must differ")
+    for one, other in (("port", "tcp_port"), ("port", "metrics_port"), ("tcp_port", "metrics_port")):
+        if ports[one] == ports[other] > 0:
+            raise SetupError(f"{one} and {other} are both {ports[one]}; they must differ")
+    if server.metrics_port > 0 and server.metrics_port + server.workers > 65_536:
+        raise SetupError(f"metrics_port: {server.workers} workers need as many ports from {server.metrics_port} on")
     if server.secret_key and len(server.secret_key) < MIN_SECRET_CHARS:
         raise SetupError(f"secret_key: at least {MIN_SECRET_CHARS} characters are needed to be safe")
+    if server.node and NODE_NAME.fullmatch(server.node) is None:
+        raise SetupError("node: up to 100 letters, digits and . _ : - make a name")
     if not 4 <= config.passwords.rounds <= 20:
         raise SetupError("passwords.rounds: bcrypt takes 4 to 20 here")
     if config.codes.webhook_url and not config.codes.webhook_secret:
@@ -189,6 +246,11 @@ def _check(config: Config) -> None:
     for name in ("heartbeat_s", "hello_timeout_s", "close_timeout_s"):
         if getattr(config.gateway, name) <= 0:
             raise SetupError(f"gateway.{name}: must be more than 0")
+    if config.gateway.drain_s + 2 * config.gateway.close_timeout_s > STOP_WITHIN_S - 5:
+        raise SetupError(
+            f"gateway.drain_s: with twice close_timeout_s it must leave 5 of the {STOP_WITHIN_S:.0f} seconds in which "
+            "a server stops"
+        )
     if config.gateway.max_frame_bytes < 1024:
         raise SetupError("gateway.max_frame_bytes: at least 1024")
     for name in ("max_file_bytes", "max_image_pixels", "cleaning_interval_s"):
@@ -202,3 +264,52 @@ def _check(config: Config) -> None:
                 raise SetupError(f"blobs.{name}: is needed for the store s3")
         if not config.blobs.endpoint.startswith(("http://", "https://")):
             raise SetupError("blobs.endpoint: must begin with http:// or https://")
+    _check_processes(config)
+
+
+def _check_processes(config: Config) -> None:
+    """What several processes need in common."""
+    server = config.server
+    if not 1 <= server.workers <= MAX_WORKERS:
+        raise SetupError(f"workers: {server.workers} is not between 1 and {MAX_WORKERS}")
+    if config.database.url and not config.database.is_mysql:
+        raise SetupError("database.url: it begins with mysql://; without one, SQLite is used in the data directory")
+    if config.redis.url and urlsplit(config.redis.url).scheme not in REDIS_SCHEMES:
+        raise SetupError(f"redis.url: it begins with {'://, '.join(REDIS_SCHEMES)}://")
+    if server.workers == 1 and server.role == "all":
+        return
+    several = f"{server.workers} workers" if server.workers > 1 else f"a process with the role {server.role}"
+    if not config.redis.url:
+        raise SetupError(f"{several}: processes talk to each other over Redis; name one with --redis")
+    if not config.database.is_mysql:
+        raise SetupError(
+            f"{several}: SQLite has one writing process; name a MySQL or MariaDB with --database mysql://…"
+        )
+    if server.role != "all" and not server.secret_key:
+        raise SetupError(
+            f"{several}: all processes must sign tokens with one key; set FEIGE_SECRET_KEY to the same everywhere"
+        )
+
+
+def config_lines(config: Config) -> list[str]:
+    """The effective settings as TOML, without secrets."""
+    lines = []
+    for section in SECTIONS:
+        lines.append(f"[{section}]")
+        for key in _keys(section):
+            value = getattr(getattr(config, section), key)
+            if (section, key) in SECRETS and value:
+                value = "(set)"
+            elif key == "url":
+                value = without_password(value)
+            lines.append(f"{key} = {msgspec.json.encode(value).decode()}")
+    return lines
+
+
+def without_password(url: str) -> str:
+    """For people and logs."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, host = parts.netloc.rpartition("@")[::2]
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()

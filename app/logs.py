@@ -36,3 +36,5 @@ def configure_logs(config: LogConfig) -> None:
     )
     # What a stranger sends is no error of ours: aiohttp answers malformed requests with 400 and a traceback.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # A connection that the database has closed cannot be ended politely, which is reported with a traceback.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)

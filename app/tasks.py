@@ -1,6 +1,7 @@
 """Background tasks that are kept alive until they end, and whose errors do not vanish."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -14,7 +15,7 @@ log = structlog.get_logger("tasks")
 class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
-        self._endless: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -29,29 +30,28 @@ class Tasks:
 
     def repeat(self, work: Callable[[], Awaitable[bool]], every_s: float, what: str) -> asyncio.Task[None]:
         """Calls `work` until it answers False, waits, and so on, until `close`. What it refuses is logged."""
-        task = self.spawn(_repeat(work, every_s, what))
-        self._endless.add(task)
-        return task
+        return self.spawn(self._repeat(work, every_s, what))
+
+    async def _repeat(self, work: Callable[[], Awaitable[bool]], every_s: float, what: str) -> None:
+        # Not to be cancelled: a transaction may be under way, and the drivers swallow some cancellations.
+        while not self._stopping.is_set():
+            try:
+                while await work() and not self._stopping.is_set():
+                    pass
+            except DomainError as error:
+                log.warning("waiting", what=what, error=str(error))
+            except Exception:
+                log.exception("failed, and will be tried again", what=what)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._stopping.wait()
 
     async def close(self, timeout_s: float) -> None:
-        """Waits for what is running, then cancels it; what repeats is cancelled at once."""
-        for task in self._endless:
-            task.cancel()
+        """Waits for what is running, then cancels it; what repeats ends after the work that is under way."""
+        self._stopping.set()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=timeout_s)
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=timeout_s)
-
-
-async def _repeat(work: Callable[[], Awaitable[bool]], every_s: float, what: str) -> None:
-    while True:
-        try:
-            while await work():
-                pass
-        except DomainError as error:
-            log.warning("waiting", what=what, error=str(error))
-        except Exception:
-            log.exception("failed, and will be tried again", what=what)
-        await asyncio.sleep(every_s)

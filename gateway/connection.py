@@ -92,6 +92,11 @@ class Connection(asyncio.Protocol):
     def on_control(self, opcode: int, payload: bytes) -> None:
         """A control frame, where the transport has them."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What the peer has not taken yet."""
+        return self.transport.get_write_buffer_size() + (self._waiting_bytes if self._waiting else 0)
+
     def push(self, frame: bytes) -> None:
         """Puts a frame into the outbox; it leaves with this tick's others."""
         waiting = self._waiting

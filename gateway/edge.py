@@ -28,6 +28,9 @@ from protocol.replies import Failure, GoAway, Heartbeat, Welcome
 POSITION_EVERY_S: Final = 5.0
 """How often the resume position is read. It is handed out one turn later, when all it covers has been fanned out."""
 
+ARRIVAL_GRACE_S: Final = 1.0
+"""How long a server that stops waits for requests that have begun to arrive."""
+
 SILENCES: Final = 2.5
 """After so many heartbeats without a sign of life a peer is given up."""
 
@@ -127,6 +130,11 @@ class Edge:
     def is_full(self) -> bool:
         return self.stats.connections >= self._max_connections
 
+    def outboxes(self) -> tuple[int, int]:
+        """How many connections have a socket that takes no more, and the bytes that wait for them."""
+        congested = [connection for connection in self._connections if connection.is_congested]
+        return len(congested), sum(connection.waiting_bytes for connection in congested)
+
     def opened(self, connection: Connection) -> None:
         self.stats.connections += 1
         self._connections.add(connection)
@@ -152,6 +160,7 @@ class Edge:
         profile = session.profile
         if profile is not None:
             session.profile = None
+            log.debug("session closed", session_id=session.id, user_id=profile.id, code=connection.close_code)
             self.hub.remove(session, profile.id)
             wire = session.wire
             if wire is not None:
@@ -202,10 +211,12 @@ class Edge:
         self.hub.add(session, profile.id)
         self.stats.sessions[wire.dialect.name.value] += 1
         self._presence.connected(profile.id)
+        session.id = new_id()
+        log.debug("session opened", session_id=session.id, user_id=profile.id, dialect=wire.dialect.name.value)
         session.reply(
             Welcome(
                 request_id,
-                new_id(),
+                session.id,
                 profile.id,
                 self.epoch,
                 self.position,
@@ -281,7 +292,7 @@ class Edge:
         except DomainError as error:
             session.fail(error, command)
         except Exception:
-            log.exception("command failed", command=type(command).__name__)
+            log.exception("command failed", command=type(command).__name__, session_id=session.id, user_id=who.id)
             session.reply(Failure(getattr(command, "id", None), "internal_error", "the server failed", True))
         finally:
             session.pending -= 1
@@ -321,7 +332,12 @@ class Edge:
 
     async def drain(self) -> None:
         """Sends the clients away, spread over `drain_s`, telling each when to come back. New ones are not accepted
-        any more."""
+        any more, but for those whose request is on its way when the listeners have closed: nobody else will answer
+        it."""
+        give_up_at = self._loop.time() + ARRIVAL_GRACE_S
+        await asyncio.sleep(0)
+        while len(self.arriving) and self._loop.time() < give_up_at:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         self.is_draining = True
         connections = list(self._connections)
         random.shuffle(connections)

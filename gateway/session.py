@@ -30,6 +30,7 @@ class Session:
         "connection",
         "device",
         "held",
+        "id",
         "is_authenticating",
         "login_id",
         "pending",
@@ -44,6 +45,8 @@ class Session:
         self.connection = connection
         self.wire = wire
         self.profile: Profile | None = None
+        self.id = ""
+        """The one that the welcome tells; logs name it."""
         self.login_id = ""
         self.device = ""
         self.sibling: Session | None = None

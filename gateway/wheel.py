@@ -69,6 +69,9 @@ class DeadlineQueue:
         self._deadlines: dict[Expiring, int] = {}
         self._is_on_wheel = False
 
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
     def add(self, item: Expiring) -> None:
         if not self._is_on_wheel:
             self._is_on_wheel = True

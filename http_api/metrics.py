@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Histogram
 
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -11,10 +10,7 @@ BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 class HttpMetrics:
     """`feige_http_request_seconds` by method, route (its template, so ids make no new series) and status."""
 
-    content_type = CONTENT_TYPE_LATEST
-
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
         self._seconds = Histogram(
             "feige_http_request_seconds",
             "Time to answer an HTTP request",
@@ -25,7 +21,3 @@ class HttpMetrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         self._seconds.labels(method, route, str(status)).observe(seconds)
-
-    def exposition(self) -> bytes:
-        """All metrics of the registry in the text format."""
-        return generate_latest(self._registry)

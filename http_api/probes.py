@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from http_api.metrics import HttpMetrics
 from http_api.registry import json_response
 
 Readiness = Callable[[], Awaitable[Sequence[str]]]
@@ -12,7 +13,7 @@ Readiness = Callable[[], Awaitable[Sequence[str]]]
 
 
 class Probes:
-    def __init__(self, readiness: Readiness, metrics: HttpMetrics) -> None:
+    def __init__(self, readiness: Readiness, metrics: CollectorRegistry) -> None:
         self._readiness = readiness
         self._metrics = metrics
 
@@ -29,5 +30,4 @@ class Probes:
         return json_response({"status": "unready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
 
     async def _measurements(self, request: web.Request) -> web.Response:
-        headers = {"Content-Type": self._metrics.content_type}
-        return web.Response(body=self._metrics.exposition(), headers=headers)
+        return web.Response(body=generate_latest(self._metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})

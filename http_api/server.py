@@ -33,21 +33,28 @@ def build_app(
 ) -> web.Application:
     """Run it with `web.AppRunner(app, access_log=None)`: the access log is its own.
 
-    `edges` maps path prefixes to the dialect that answers where no route does; it needs an entry for `/`.
-    ValueError for
-    a trusted proxy that is no network.
+    `edges` maps path prefixes to the dialect that answers where no route does; it needs an entry for `/`. Without
+    `groups` there is nothing to document, and only the probes are served. ValueError for a trusted proxy that is no
+    network.
     """
     limits = RequestLimits(limiter, config)
-    http_metrics = HttpMetrics(metrics)
     app = web.Application(
         client_max_size=config.max_body_bytes,
-        middlewares=[request_middleware(config, limits, edges, http_metrics)],
+        middlewares=[request_middleware(config, limits, edges, HttpMetrics(metrics))],
     )
     app.on_response_prepare.append(response_headers(config))
     gate = Gate(authenticate=authenticate, check_user=limits.check_user, body_timeout_s=config.body_timeout_s)
     for group in groups:
         for route in group.routes:
             Endpoint(gate, group, route).bind(app.router)
-    Probes(readiness, http_metrics).bind(app.router)
-    DocumentationPages(partial(openapi_document, groups, title=TITLE, version=version)).bind(app.router)
+    Probes(readiness, metrics).bind(app.router)
+    if groups:
+        DocumentationPages(partial(openapi_document, groups, title=TITLE, version=version)).bind(app.router)
+    return app
+
+
+def build_probes_app(readiness: Readiness, metrics: CollectorRegistry) -> web.Application:
+    """The probes alone, for a port that only the operator's machines reach."""
+    app = web.Application()
+    Probes(readiness, metrics).bind(app.router)
     return app

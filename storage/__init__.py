@@ -15,6 +15,7 @@ the administrator; `close` first answers what the logs have accepted.
 
 from pathlib import Path
 
+from storage.sql.doctor import DoctorStore, Finding, open_mysql_doctor, open_sqlite_doctor
 from storage.sql.errors import CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated, StoreError
 from storage.sql.mysql import MysqlStores, open_mysql
 from storage.sql.sqlite import SqliteStores, open_sqlite
@@ -27,6 +28,8 @@ def open_stores(database: str | Path) -> SqliteStores | MysqlStores:
 
 __all__ = [
     "CannotOpen",
+    "DoctorStore",
+    "Finding",
     "ForeignDatabase",
     "MysqlStores",
     "NewerDatabase",
@@ -34,6 +37,8 @@ __all__ = [
     "SqliteStores",
     "StoreError",
     "open_mysql",
+    "open_mysql_doctor",
     "open_sqlite",
+    "open_sqlite_doctor",
     "open_stores",
 ]

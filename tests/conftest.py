@@ -69,3 +69,9 @@ def redis_url(shared_redis: str) -> str:
     """An empty Redis. Not to be stopped: other tests use it."""
     redis.empty(shared_redis)
     return shared_redis
+
+
+@pytest.fixture
+def shared_stores(mysql_url: str, redis_url: str) -> dict[str, str]:
+    """Settings of servers that work together: an empty database and an empty Redis."""
+    return {"database_url": mysql_url, "redis_url": redis_url}

@@ -4,7 +4,8 @@ StoreError              the database cannot be used at all; the server does not 
 ├── CannotOpen          missing folder, no permission, not a database file; a server that refuses us
 ├── ForeignDatabase     it holds something else
 ├── NewerDatabase       a newer version of this program has migrated it
-└── NotMigrated         it is empty or of an older version, and was not to be migrated
+├── NotMigrated         it is empty or of an older version, and was not to be migrated
+└── UnknownRevision     a schema version was asked for that this program does not know
 
 UniqueViolation         a row would break a unique constraint; never leaves this package
 TransactionLost         a transaction was rolled back and may be tried again; never leaves this package
@@ -41,6 +42,10 @@ class NewerDatabase(StoreError):
 
 
 class NotMigrated(StoreError):
+    pass
+
+
+class UnknownRevision(StoreError):
     pass
 
 

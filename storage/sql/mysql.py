@@ -103,7 +103,7 @@ class MysqlStores(SqlStores):
             await self.sync.position()
         except (*DRIVER_ERRORS, Unavailable, OSError) as error:
             await self.close()
-            raise CannotOpen(f"the database {self.target} cannot be used: {_reason(error)}") from error
+            raise CannotOpen(f"the database {self.target} cannot be used: {reason(error)}") from error
         except BaseException:
             await self.close()
             raise
@@ -162,7 +162,7 @@ def _seed(connection: Connection) -> None:
             connection.execute(insert(meta).values(name=name, value=value))
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """A sentence without secrets, from the first cause that says something."""
     causes: list[BaseException] = []
     cause: BaseException | None = error

@@ -32,8 +32,9 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def create_engine(path: Path) -> AsyncEngine:
-    """One connection whose every transaction is a writer's from its beginning."""
+def create_engine(path: Path, begin_with: str = "BEGIN IMMEDIATE") -> AsyncEngine:
+    """One connection whose every transaction is a writer's from its beginning, unless it begins with another
+    statement."""
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         pool_size=1,
@@ -47,7 +48,7 @@ def create_engine(path: Path) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(begin_with)
 
     return engine
 
@@ -80,7 +81,7 @@ class SqliteStores(SqlStores):
             await self._readers.start()
         except DRIVER_ERRORS as error:
             await self.close()
-            raise CannotOpen(f"the database {self.path} cannot be opened: {_reason(error)}") from error
+            raise CannotOpen(f"the database {self.path} cannot be opened: {reason(error)}") from error
         except BaseException:
             await self.close()
             raise
@@ -94,7 +95,8 @@ class SqliteStores(SqlStores):
         await self._engine.dispose()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """A driver's exception in words."""
     original = getattr(error, "orig", None) or error
     return str(original)
 

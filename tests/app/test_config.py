@@ -1,10 +1,11 @@
 """Where settings come from, and which are refused."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from app.config import load
+from app.config import config_lines, load
 from app.data_dir import DataDir
 from app.errors import SetupError
 
@@ -12,7 +13,7 @@ from app.errors import SetupError
 def test_later_sources_win(tmp_path: Path) -> None:
     file = tmp_path / "feige.toml"
     file.write_text('[server]\nport = 1\nhost = "file"\ntcp_port = 7\n[gateway]\nheartbeat_s = 20\n')
-    config = load(file, {"FEIGE_PORT": "2", "FEIGE_TCP_PORT": "8"}, {"port": 3})
+    config = load(file, {"FEIGE_PORT": "2", "FEIGE_TCP_PORT": "8"}, {("server", "port"): 3})
     assert (config.server.host, config.server.tcp_port, config.server.port) == ("file", 8, 3)
     assert config.gateway.heartbeat_s == 20
 
@@ -45,6 +46,13 @@ def test_the_environment(name: str, text: str, section: str, key: str, value: ob
         {"FEIGE_FILES_MAX_FILE_BYTES": "0"},
         {"FEIGE_FILES_ORPHAN_GRACE_S": "1"},
         {"FEIGE_BLOBS_STORE": "tape"},
+        {"FEIGE_WORKERS": "0"},
+        {"FEIGE_METRICS_PORT": "8001"},
+        {"FEIGE_NODE": "no spaces"},
+        {"FEIGE_ROLE": "proxy"},
+        {"FEIGE_GATEWAY_DRAIN_S": "20"},
+        {"FEIGE_DATABASE_URL": "postgres://host/name"},
+        {"FEIGE_REDIS_URL": "memcached://host"},
     ],
 )
 def test_what_is_refused_is_named(environment: dict[str, str]) -> None:
@@ -63,6 +71,40 @@ def test_an_object_store_needs_all_of_its_settings() -> None:
             load(None, environment | {f"FEIGE_BLOBS_{key.upper()}": ""}, {})
     with pytest.raises(SetupError, match="endpoint"):
         load(None, environment | {"FEIGE_BLOBS_ENDPOINT": "s3.example"}, {})
+
+
+SHARED = {"FEIGE_DATABASE_URL": "mysql://u:p@h/d", "FEIGE_REDIS_URL": "redis://h"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "word"),
+    [
+        ({"FEIGE_WORKERS": "2"}, "--redis"),
+        ({"FEIGE_ROLE": "http"}, "--redis"),
+        ({"FEIGE_WORKERS": "2", "FEIGE_REDIS_URL": "redis://h"}, "--database"),
+        (SHARED | {"FEIGE_ROLE": "gateway"}, "FEIGE_SECRET_KEY"),
+    ],
+)
+def test_several_processes_need_what_they_share(environment: dict[str, str], word: str) -> None:
+    with pytest.raises(SetupError, match=word):
+        load(None, environment, {})
+
+
+def test_several_processes_that_have_it() -> None:
+    assert load(None, SHARED | {"FEIGE_WORKERS": "4"}, {}).server.workers == 4
+    assert load(None, SHARED | {"FEIGE_ROLE": "http", "FEIGE_SECRET_KEY": "k" * 32}, {}).server.role == "http"
+
+
+def test_the_effective_settings_are_toml_without_secrets() -> None:
+    secrets = {"FEIGE_SECRET_KEY": "k" * 40, "FEIGE_ADMIN_PASSWORD": "pass-1"}
+    urls = {"FEIGE_DATABASE_URL": "mysql://me:pass-2@host:3307/name", "FEIGE_REDIS_URL": "redis://:pass-3@host/1"}
+    config = load(None, secrets | urls | {"FEIGE_HTTP_TRUSTED_PROXIES": "::1,10.0.0.0/8"}, {})
+    text = "\n".join(config_lines(config))
+    assert "pass-" not in text
+    assert "k" * 40 not in text
+    shown = tomllib.loads(text)
+    assert shown["database"]["url"] == "mysql://me:***@host:3307/name"
+    assert shown["http"]["trusted_proxies"] == ["::1", "10.0.0.0/8"]
 
 
 def test_the_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:

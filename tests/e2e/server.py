@@ -21,7 +21,7 @@ QUICK = {
     "FEIGE_HTTP_REQUESTS_PER_USER": "0",
     "FEIGE_LOG_LEVEL": "warning",
 }
-SERVING = re.compile(rb"http://127\.0\.0\.1:(\d+) and tcp://127\.0\.0\.1:(\d+)")
+SERVING = re.compile(rb"http://127\.0\.0\.1:(\d+)(?: and tcp://127\.0\.0\.1:(\d+))?")
 
 
 class ServerProcess:
@@ -49,14 +49,10 @@ class ServerProcess:
 
     def launch(self) -> None:
         """`start` for those who have no event loop."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("FEIGE_")}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, str(ROOT / "run.py"), "serve", "--data-dir", str(self.data_dir)),
-                    *("--port", str(self.port), "--tcp-port", str(self.tcp_port)),
-                ],
-                env=clean | QUICK | self.settings,
+                self._command("serve", "--port", str(self.port), "--tcp-port", str(self.tcp_port)),
+                env=self._environment(),
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -65,7 +61,22 @@ class ServerProcess:
             line = self.process.stdout.readline()
         serving = SERVING.search(line)
         assert serving, f"the server did not start: {line!r} {self.errors}"
-        self.port, self.tcp_port = int(serving[1]), int(serving[2])
+        self.port, self.tcp_port = int(serving[1]), int(serving[2] or -1)
+
+    def command(self, *words: str, status: int = 0) -> str:
+        """What another command says on the same data."""
+        result = subprocess.run(
+            self._command(*words), env=self._environment(), capture_output=True, text=True, timeout=30
+        )
+        assert result.returncode == status, result
+        return result.stdout + result.stderr
+
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, str(ROOT / "run.py"), *words, "--data-dir", str(self.data_dir)]
+
+    def _environment(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("FEIGE_")}
+        return clean | QUICK | self.settings
 
     @property
     def errors(self) -> str:

@@ -3,14 +3,13 @@
 import asyncio
 import json
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets
 
 from tests.e2e import wire
-from tests.e2e.conftest import People
+from tests.e2e.conftest import NewServer, People
 from tests.e2e.server import Person, ServerProcess
 
 MASK = b"\x01\x02\x03\x04"
@@ -154,8 +153,8 @@ async def test_a_token_of_algorithm_none_or_of_another_key(server: ServerProcess
         await alice.request("GET", "/api/v1/users/me", status=401, headers={"Authorization": f"Bearer {token}"})
 
 
-async def test_an_expired_token(tmp_path: Path) -> None:
-    async with ServerProcess(tmp_path / "data", tokens_access_s=1) as server:
+async def test_an_expired_token(new_server: NewServer) -> None:
+    async with new_server(tokens_access_s=1) as server:
         alice = await Person.register(server, "alice")
         async with asyncio.timeout(10):
             while True:
@@ -173,8 +172,8 @@ async def test_an_expired_token(tmp_path: Path) -> None:
         writer.close()
 
 
-async def test_commands_before_hello_and_no_hello_at_all(tmp_path: Path) -> None:
-    async with ServerProcess(tmp_path / "data", gateway_hello_timeout_s=0.5) as server:
+async def test_commands_before_hello_and_no_hello_at_all(new_server: NewServer) -> None:
+    async with new_server(gateway_hello_timeout_s=0.5) as server:
         async with websockets.connect(f"{server.ws_url}/gateway") as socket:
             await socket.send('{"type":"send","id":1,"conversation_id":1,"content":"x"}')
             assert json.loads(await socket.recv())["code"] == "not_authenticated"
@@ -223,9 +222,9 @@ async def test_tcp_frames(server: ServerProcess, people: People) -> None:
     writer.close()
 
 
-async def test_a_session_that_floods_is_limited_and_then_closed(tmp_path: Path) -> None:
+async def test_a_session_that_floods_is_limited_and_then_closed(new_server: NewServer) -> None:
     settings = {"gateway_rate_per_s": 5, "gateway_rate_burst": 10, "gateway_max_refused": 50}
-    async with ServerProcess(tmp_path / "data", **settings) as server:
+    async with new_server(**settings) as server:
         alice = await Person.register(server, "alice")
         async with wire.native(server, alice) as session:
             for number in range(20):

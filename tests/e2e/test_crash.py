@@ -4,10 +4,10 @@ import asyncio
 import json
 import random
 import struct
-from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import NewServer
 from tests.e2e.server import Person, ServerProcess
 
 SENDS = 10_000
@@ -84,9 +84,9 @@ async def _history(person: Person, conversation_id: int) -> list[dict[str, objec
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_kill_in_the_middle_of_ten_thousand_sends(tmp_path: Path, seed: int) -> None:
+async def test_kill_in_the_middle_of_ten_thousand_sends(new_server: NewServer, seed: int) -> None:
     dice = random.Random(seed)
-    async with ServerProcess(tmp_path / "data") as server:
+    async with new_server() as server:
         people = [await Person.register(server, f"user{number}") for number in range(8)]
         conversations = [await people[0].single(people[1]), await people[2].group(*people[3:])]
         senders = [

@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 import signal
 import time
-from pathlib import Path
 
 import pytest
 import websockets
 
 from tests.e2e import wire
-from tests.e2e.server import Person, ServerProcess
+from tests.e2e.conftest import NewServer
+from tests.e2e.server import Person
 
 
-async def test_clients_are_told_and_sends_are_kept(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data")
+async def test_clients_are_told_and_sends_are_kept(new_server: NewServer) -> None:
+    server = new_server()
     await server.start()
     alice, bob = await Person.register(server, "alice"), await Person.register(server, "bob")
     conversation = await alice.single(bob)
@@ -40,8 +40,8 @@ async def test_clients_are_told_and_sends_are_kept(tmp_path: Path) -> None:
     await server.stop()
 
 
-async def test_an_idle_server_stops_at_once(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data")
+async def test_an_idle_server_stops_at_once(new_server: NewServer) -> None:
+    server = new_server()
     await server.start()
     started = time.monotonic()
     assert await server.stop() == 0
@@ -49,8 +49,8 @@ async def test_an_idle_server_stops_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in server.errors
 
 
-async def test_readiness_fails_while_draining(tmp_path: Path) -> None:
-    async with ServerProcess(tmp_path / "data", gateway_drain_s=2) as server, contextlib.AsyncExitStack() as stack:
+async def test_readiness_fails_while_draining(new_server: NewServer) -> None:
+    async with new_server(gateway_drain_s=2) as server, contextlib.AsyncExitStack() as stack:
         alice = await Person.register(server, "alice")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         for _ in range(40):

@@ -2,10 +2,9 @@
 
 import socket
 import time
-from pathlib import Path
 
 from tests.e2e import wire
-from tests.e2e.conftest import People
+from tests.e2e.conftest import NewServer, People
 from tests.e2e.server import Person, ServerProcess
 
 
@@ -62,8 +61,8 @@ async def test_strangers_hear_nothing(server: ServerProcess, people: People) -> 
         assert (await web.next())["type"] == "pong"
 
 
-async def test_a_half_open_peer_disappears(tmp_path: Path) -> None:
-    async with ServerProcess(tmp_path / "data", gateway_heartbeat_s=0.4) as server:
+async def test_a_half_open_peer_disappears(new_server: NewServer) -> None:
+    async with new_server(gateway_heartbeat_s=0.4) as server:
         alice = await Person.register(server, "alice")
         bob = await Person.register(server, "bob")
         await alice.single(bob)

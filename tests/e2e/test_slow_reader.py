@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import socket
-from pathlib import Path
 
 from tests.e2e import wire
+from tests.e2e.conftest import NewServer
 from tests.e2e.server import Person, ServerProcess
 
 
-async def test_a_reader_that_never_reads_is_cut(tmp_path: Path) -> None:
+async def test_a_reader_that_never_reads_is_cut(new_server: NewServer) -> None:
     settings = {"gateway_outbox_bytes": 200_000, "gateway_close_timeout_s": 0.5}
-    async with ServerProcess(tmp_path / "data", **settings) as server, contextlib.AsyncExitStack() as stack:
+    async with new_server(**settings) as server, contextlib.AsyncExitStack() as stack:
         alice, bob, eve = [await Person.register(server, name) for name in ("alice", "bob", "eve")]
         group = await alice.group(bob, eve)
         stuck = stack.enter_context(socket.socket())

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from storage.sql.errors import CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated
+from storage.sql.errors import CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated, UnknownRevision
 
 VERSION_TABLE: Final = "schema_version"
 
@@ -64,6 +64,27 @@ def downgrade(connection: Connection, revision: str = "base") -> None:
     """Takes back the versions after `revision`, with the data that only they hold. ForeignDatabase, NewerDatabase."""
     if current(connection) is not None:
         command.downgrade(_config(connection), revision)
+
+
+def migrate(connection: Connection, revision: str | None = None) -> None:
+    """To any version that this program knows, up or down; to `head()` without one. UnknownRevision, ForeignDatabase,
+    NewerDatabase."""
+    order = revisions()
+    if revision is None:
+        revision = order[-1]
+    if revision not in order:
+        raise UnknownRevision(f"there is no schema version {revision}; there are {', '.join(order)}")
+    now = current(connection)
+    if now is None or order.index(now) < order.index(revision):
+        command.upgrade(_config(connection), revision)
+    else:
+        command.downgrade(_config(connection), revision)
+
+
+def revisions() -> list[str]:
+    """All versions that this program knows, the oldest, an empty database, first."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return ["base", *reversed([script.revision for script in scripts])]
 
 
 def differences(connection: Connection) -> list[Any]:
