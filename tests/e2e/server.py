@@ -21,6 +21,9 @@ QUICK = {
     "FEIGE_HTTP_REQUESTS_PER_USER": "0",
     "FEIGE_LOG_LEVEL": "warning",
 }
+START_TIMEOUT_S = 45
+"""Workers start one after the other, beside other tests."""
+
 SERVING = re.compile(rb"http://127\.0\.0\.1:(\d+)(?: and tcp://127\.0\.0\.1:(\d+))?")
 
 
@@ -44,7 +47,7 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Starts, or starts again on the same ports, and waits until it serves."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_TIMEOUT_S):
             await asyncio.to_thread(self.launch)
 
     def launch(self) -> None:
