@@ -80,10 +80,10 @@ class Running:
 
 
 @contextlib.contextmanager
-def limit(program: Path, variant: str, cpu: int | None, log: Path) -> Iterator[Running]:
-    """The C yardstick. `variant` is `each` or `joined`. ServerError."""
+def limit(program: Path, variant: Sequence[str], cpu: int | None, log: Path) -> Iterator[Running]:
+    """The C yardstick. `variant`: the arguments after its port. ServerError."""
     port = free_port()
-    with _process([str(program), str(port), variant], cpu, log, dict(os.environ)) as process:
+    with _process([str(program), str(port), *variant], cpu, log, dict(os.environ)) as process:
         _wait_until(lambda: _accepts(port), process, log)
         yield Running(process.pid, port)
 
