@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import report
+from bench.databases import Databases
 from bench.machine import describe
 from bench.programs import BuildError, build
 from bench.report import PlotError, Summary
@@ -96,6 +97,7 @@ def _measure(scenarios: list[Scenario], quick: bool, rounds: int) -> tuple[str, 
         with (
             tempfile.TemporaryDirectory(prefix="feige-bench-") as build_folder,
             tempfile.TemporaryDirectory(dir=WORK) as work_folder,
+            Databases(Path(work_folder)) as databases,
         ):
             work = Path(work_folder)
             programs = build(Path(build_folder), {name for scenario in scenarios for name in scenario.programs})
@@ -103,7 +105,7 @@ def _measure(scenarios: list[Scenario], quick: bool, rounds: int) -> tuple[str, 
             needs = needed(scenarios, quick)
             _say(f"seeding {needs}")
             population = asyncio.run(populate(work / "seed", needs))
-            bench = Bench(programs, population, work, Cpus.choose(), quick)
+            bench = Bench(programs, population, databases, work, Cpus.choose(), quick)
             results: dict[str, list[Round]] = {scenario.name: [] for scenario in scenarios}
             for number in range(1, rounds + 1):
                 for scenario in scenarios:

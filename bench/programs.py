@@ -25,13 +25,26 @@ def compiler() -> str:
 
 def build(folder: Path, names: Collection[str]) -> dict[str, Path]:
     """These programs, in an existing folder. BuildError."""
-    return {name: compile_one(name, folder) for name in names}
+    return {name: compile_one(name, folder, *LIBRARIES.get(name, list)()) for name in names}
+
+
+def mariadb_flags() -> list[str]:
+    """BuildError."""
+    config = shutil.which("mariadb_config")
+    if config is None:
+        raise BuildError("mariadb_config was not found: install libmariadb-dev (Debian, Ubuntu: apt-get install)")
+    done = subprocess.run([config, "--include", "--libs"], check=True, capture_output=True, text=True)
+    return done.stdout.split()
+
+
+LIBRARIES: Final = {"append": mariadb_flags}
+"""The compiler's flags for what a program needs besides the C library."""
 
 
 def compile_one(name: str, folder: Path, *more_flags: str) -> Path:
     """BuildError."""
     target = folder / name
-    command = [compiler(), *FLAGS, *more_flags, "-o", str(target), str(SOURCES / f"{name}.c")]
+    command = [compiler(), *FLAGS, "-o", str(target), str(SOURCES / f"{name}.c"), *more_flags]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise BuildError(f"{' '.join(command)}\n{done.stderr}")

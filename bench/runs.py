@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import servers
+from bench.databases import Databases
 from bench.seed import Population
 from bench.servers import Cpus, Running
 
@@ -29,6 +30,7 @@ class Bench:
 
     programs: Mapping[str, Path]
     population: Population
+    databases: Databases
     work: Path
     cpus: Cpus
     quick: bool
@@ -58,12 +60,14 @@ class Bench:
         mode: str,
         options: Mapping[str, object],
         watch: Callable[[Process], Mapping[str, Any]] = lambda process: {},
+        *,
+        pin: bool = True,
     ) -> dict[str, Any]:
         """Runs a load generator; its line of JSON and what `watch` found meanwhile. RunError."""
         command = [str(self.programs[program]), mode, "--timeout", str(LOAD_TIMEOUT_S)]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
-        with servers.pinned(self.cpus.load):
+        with servers.pinned(self.cpus.load if pin else None):
             pipe = subprocess.PIPE
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         with process:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from bench import rest, sockets
+from bench import append, rest, sockets
+from bench.append import AppendScenario
 from bench.rest import RestScenario
 from bench.scenario import Figure, Result, Scenario, Target, busy, cpu_per, quantiles, rate_of
 from bench.seed import MAX_MEMBERS, Needs
@@ -14,6 +15,17 @@ RECEIVERS: Final = 1000
 
 REST_CONNECTIONS: Final = 64
 TALKS: Final = Needs(talks=REST_CONNECTIONS // 2, messages=200)
+
+APPENDS: Final = Needs(singles=100)
+
+
+def _append_figures(at_least: float | None) -> tuple[Figure, ...]:
+    """`at_least`: the part of what the C client stores."""
+    target = None if at_least is None else Target(at_least, "ratio", "at least")
+    return (
+        Figure("messages/s", 0, rate_of("messages"), target),
+        Figure("µs CPU/message", 1, cpu_per("messages"), Target(10) if target else None),
+    )
 
 
 def _throughput(key: str) -> Callable[[Result], str]:
@@ -179,6 +191,49 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
             Figure("µs CPU/request", 0, cpu_per("requests")),
         ),
         details=rest.details,
+    ),
+    AppendScenario(
+        name="append",
+        title="durable appends on MariaDB in batches of 200, one process; C: the same rows through libmariadb",
+        driver="aiomysql",
+        messages=40_000,
+        quick_messages=8_000,
+        programs=("append",),
+        figures=_append_figures(0.3),
+        details=append.details,
+    ),
+    AppendScenario(
+        name="append-asyncmy",
+        title="the same with the other driver",
+        driver="asyncmy",
+        messages=40_000,
+        quick_messages=8_000,
+        programs=("append",),
+        figures=_append_figures(0.3),
+        details=append.details,
+    ),
+    AppendScenario(
+        name="append-two",
+        title="the same by two processes into the same conversations; C: one client",
+        driver="aiomysql",
+        processes=2,
+        messages=20_000,
+        quick_messages=4_000,
+        programs=("append",),
+        figures=_append_figures(0.5),
+        details=append.details,
+    ),
+    AppendScenario(
+        name="append-sqlite",
+        title="the same on SQLite",
+        driver="",
+        messages=40_000,
+        quick_messages=8_000,
+        programs=(),
+        needs=APPENDS,
+        quick_needs=APPENDS,
+        figures=_append_figures(None),
+        details=append.details,
     ),
 )
 

@@ -12,7 +12,9 @@ from app.clock import SystemClock
 from app.data_dir import DataDir
 from domain.model import Conversation, ConversationKind, DialectName, Draft, Login, User
 from domain.tokens import Claims, TokenLimits, Tokens, new_id
-from storage import SqliteStores, open_sqlite
+from storage import MysqlStores, SqliteStores, open_sqlite
+
+Stores = SqliteStores | MysqlStores
 
 MAX_MEMBERS: Final = 1000
 """Of the group; what the API allows."""
@@ -72,7 +74,7 @@ async def populate(target: Path, needs: Needs) -> Population:
     return dataclasses.replace(population, data_dir=target)
 
 
-async def fill(stores: SqliteStores, data_dir: DataDir, needs: Needs) -> Population:
+async def fill(stores: Stores, data_dir: DataDir, needs: Needs) -> Population:
     """Starts the stores, fills them for a server with this data directory, and closes them."""
     await stores.start()
     try:
@@ -82,7 +84,7 @@ async def fill(stores: SqliteStores, data_dir: DataDir, needs: Needs) -> Populat
 
 
 class _Seed:
-    def __init__(self, stores: SqliteStores, data_dir: DataDir) -> None:
+    def __init__(self, stores: Stores, data_dir: DataDir) -> None:
         self._stores = stores
         self._data_dir = data_dir
         self._tokens = Tokens(data_dir.secret_key(), SystemClock(), TokenLimits())

@@ -8,15 +8,17 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import __main__ as command
+from bench import append, databases
+from bench.databases import Databases
 from bench.machine import file_system, memory_of, socket_pages
-from bench.programs import BuildError, build, compile_one
+from bench.programs import LIBRARIES, BuildError, build, compile_one
 from bench.report import Spread, Summary, details, table, write_json
 from bench.runs import Bench, RunError, parse
 from bench.scenario import Round, Target
@@ -73,9 +75,10 @@ def peers_file(folder: Path, *places: tuple[int, int]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["load", "limit", "rest"])
+@pytest.mark.parametrize("name", ["load", "limit", "rest", "append"])
 def test_c_compiles_without_warnings(name: str, tmp_path: Path) -> None:
-    assert os.access(compile_one(name, tmp_path, "-Werror"), os.X_OK)
+    flags = LIBRARIES.get(name, list)()
+    assert os.access(compile_one(name, tmp_path, "-Werror", *flags), os.X_OK)
 
 
 def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -332,7 +335,7 @@ def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str])
 async def bench(programs: Programs, tmp_path: Path) -> Bench:
     needs = Needs(group_size=3, singles=2, talks=2, messages=5, contacts=3)
     population = await populate(tmp_path / "seed", needs)
-    return Bench(programs, population, tmp_path, Cpus(None, None), quick=True)
+    return Bench(programs, population, Databases(tmp_path), tmp_path, Cpus(None, None), quick=True)
 
 
 @pytest.mark.slow
@@ -364,6 +367,44 @@ async def test_rest_against_the_real_server(bench: Bench, name: str, connections
     assert feige.get("paced_requests", 0) == rate
     assert 0 < c["p50_ms"] <= c["p99_ms"] <= c["max_ms"]
     assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    with Databases(tmp_path_factory.mktemp("databases")) as started:
+        yield started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["append-asyncmy", "append-two", "append-sqlite"])
+async def test_appends(bench: Bench, started: Databases, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(append, "PLACES", Needs(singles=3))
+    scenario = dataclasses.replace(BY_NAME[name], batch=20, quick_messages=400)
+    bench = dataclasses.replace(bench, programs=build(bench.work, scenario.programs), databases=started)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert feige["messages"] == 400 * scenario.processes
+    assert feige["batches"] == feige["messages"] / 20
+    if scenario.driver:
+        assert c is not None
+        assert (c["messages"], c["batches"]) == (400, 20)
+    assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
+
+
+def test_a_missing_database_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(databases.shutil, "which", lambda name, path=None: None)
+    for start, package in ((databases.mariadb, "mariadb-server"), (databases.redis, "redis-server")):
+        with pytest.raises(ServerError, match=f"apt-get install {package}"), start(tmp_path / package):
+            pass
+
+
+def test_redis_is_started_and_ended(tmp_path: Path) -> None:
+    with Databases(tmp_path) as started:
+        running = started.redis
+        assert started.redis is running
+        assert running.url.startswith("redis://127.0.0.1:")
+        assert memory_of(running.pid).rss > 0
+    with pytest.raises(ValueError, match="no process"):
+        memory_of(running.pid)
 
 
 @pytest.mark.slow
