@@ -12,6 +12,9 @@ something does not count. What is compared is CPU time of the server process, wh
 machine does; rounds are outermost, so that a drift falls on both alike, and each ratio is of one round. Linux with a C
 compiler only.
 
+`append…` are processes with nothing but the log of messages, beside a C client that stores the same rows (`append.c`).
+These start a MariaDB of their own, on the same disk, and nothing is pinned.
+
 A missed target is marked and is no error. Exit status: 0; 1 if a run failed.
 """
 
@@ -29,9 +32,10 @@ from bench.databases import Databases
 from bench.machine import describe
 from bench.programs import BuildError, build
 from bench.report import PlotError, Summary
-from bench.runs import Bench, RunError
-from bench.scenario import Round, Scenario
+from bench.runs import Bench
+from bench.scenario import Round, RunError, Scenario
 from bench.scenarios import BY_NAME, SCENARIOS, needed
+from bench.schemas import Schemas
 from bench.seed import populate
 from bench.servers import Cpus, ServerError, raise_file_limit
 
@@ -105,7 +109,7 @@ def _measure(scenarios: list[Scenario], quick: bool, rounds: int) -> tuple[str, 
             needs = needed(scenarios, quick)
             _say(f"seeding {needs}")
             population = asyncio.run(populate(work / "seed", needs))
-            bench = Bench(programs, population, databases, work, Cpus.choose(), quick)
+            bench = Bench(programs, population, Schemas(databases, work), work, Cpus.choose(), quick)
             results: dict[str, list[Round]] = {scenario.name: [] for scenario in scenarios}
             for number in range(1, rounds + 1):
                 for scenario in scenarios:

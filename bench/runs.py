@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import servers
-from bench.databases import Databases
+from bench.scenario import RunError
+from bench.schemas import Schemas
 from bench.seed import Population
 from bench.servers import Cpus, Running
 
@@ -20,17 +21,13 @@ INCONSISTENCIES: Final = ("lost", "duplicates", "disordered")
 Process = subprocess.Popen[str]
 
 
-class RunError(Exception):
-    """A run gave no figure, or one that does not count: something was refused, lost, duplicated or out of order."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bench:
     """All that runs have in common. `work` is on the disk that is measured."""
 
     programs: Mapping[str, Path]
     population: Population
-    databases: Databases
+    schemas: Schemas
     work: Path
     cpus: Cpus
     quick: bool
@@ -51,8 +48,7 @@ class Bench:
                 yield running
         finally:
             shutil.rmtree(data_dir)
-        if "Traceback" in log.read_text("utf-8", "replace"):
-            raise RunError(f"the server logged an exception:\n{log.read_text()[-3000:]}")
+        _check_log(log)
 
     def generate(
         self,
@@ -78,6 +74,12 @@ class Bench:
                 process.kill()
                 raise
         return parse(f"{program} {mode}", process.returncode, output, errors) | extra
+
+
+def _check_log(log: Path) -> None:
+    text = log.read_text("utf-8", "replace")
+    if "Traceback" in text:
+        raise RunError(f"the server logged an exception:\n{text[-3000:]}")
 
 
 def parse(name: str, status: int, output: str, errors: str) -> dict[str, Any]:

@@ -20,6 +20,10 @@ NOTHING: Final = Needs()
 SIGNS: Final = {"at most": "≤", "at least": "≥"}
 
 
+class RunError(Exception):
+    """A run gave no figure, or one that does not count: something was refused, lost, duplicated or out of order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a figure, or its ratio to C, must reach."""
@@ -54,7 +58,8 @@ class Scenario(ABC):
     details: Callable[[Result], str]
     needs: Needs = NOTHING
     """What must be in the store."""
-    quick_needs: Needs = NOTHING
+    quick_needs: Needs | None = None
+    """None: the same."""
     programs: tuple[str, ...]
     """Of the C programs, those that it runs."""
 
@@ -63,7 +68,7 @@ class Scenario(ABC):
         """One round. RunError, ServerError."""
 
     def needs_for(self, quick: bool) -> Needs:
-        return self.quick_needs if quick else self.needs
+        return self.quick_needs if quick and self.quick_needs else self.needs
 
     def files(self, quick: bool) -> int:
         """Descriptors that a server needs for it."""

@@ -16,8 +16,6 @@ RECEIVERS: Final = 1000
 REST_CONNECTIONS: Final = 64
 TALKS: Final = Needs(talks=REST_CONNECTIONS // 2, messages=200)
 
-APPENDS: Final = Needs(singles=100)
-
 
 def _append_figures(at_least: float | None) -> tuple[Figure, ...]:
     """`at_least`: the part of what the C client stores."""
@@ -70,7 +68,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         options={"messages": 500},
         quick_options={"messages": 100},
         needs=Needs(group_size=MAX_MEMBERS),
-        quick_needs=Needs(group_size=MAX_MEMBERS),
         peers=sockets.group,
         variant="each",
         figures=(Figure("µs CPU/delivery", 2, cpu_per("deliveries"), Target(1.3, "ratio")),),
@@ -85,7 +82,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         options={"messages": 2000, "burst": 10},
         quick_options={"messages": 500, "burst": 10},
         needs=Needs(group_size=MAX_MEMBERS),
-        quick_needs=Needs(group_size=MAX_MEMBERS),
         peers=sockets.group,
         variant="joined",
         figures=(Figure("µs CPU/delivery", 3, cpu_per("deliveries"), Target(1.6, "ratio")),),
@@ -100,7 +96,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         options={"messages": 60_000, "window": 8, "warm-up": 20},
         quick_options={"messages": 10_000, "window": 8, "warm-up": 5},
         needs=Needs(singles=100),
-        quick_needs=Needs(singles=100),
         peers=sockets.pairs,
         variant="joined",
         figures=(Figure("µs CPU/message", 1, cpu_per("messages"), Target(60)),),
@@ -130,7 +125,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         options={"rate": 2000, "seconds": 10},
         quick_options={"rate": 2000, "seconds": 2},
         needs=Needs(singles=250),
-        quick_needs=Needs(singles=250),
         peers=sockets.pairs,
         variant="each",
         figures=(Figure("ms", 2, lambda result: float(result["p99_ms"]), Target(25)),),
@@ -160,7 +154,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         quick_count=2_000,
         rate=800,
         needs=TALKS,
-        quick_needs=TALKS,
         figures=_rest_figures(),
         details=rest.details,
     ),
@@ -173,7 +166,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         quick_count=2_000,
         rate=800,
         needs=TALKS,
-        quick_needs=TALKS,
         figures=_rest_figures(),
         details=rest.details,
     ),
@@ -185,7 +177,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         count=500,
         quick_count=100,
         needs=Needs(contacts=200),
-        quick_needs=Needs(contacts=200),
         figures=(
             Figure("ms p50", 2, lambda result: float(result["p50_ms"]), Target(25)),
             Figure("µs CPU/request", 0, cpu_per("requests")),
@@ -198,7 +189,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         driver="aiomysql",
         messages=40_000,
         quick_messages=8_000,
-        programs=("append",),
         figures=_append_figures(0.3),
         details=append.details,
     ),
@@ -208,7 +198,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         driver="asyncmy",
         messages=40_000,
         quick_messages=8_000,
-        programs=("append",),
         figures=_append_figures(0.3),
         details=append.details,
     ),
@@ -219,7 +208,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         processes=2,
         messages=20_000,
         quick_messages=4_000,
-        programs=("append",),
         figures=_append_figures(0.5),
         details=append.details,
     ),
@@ -230,8 +218,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         messages=40_000,
         quick_messages=8_000,
         programs=(),
-        needs=APPENDS,
-        quick_needs=APPENDS,
+        needs=append.PLACES,
         figures=_append_figures(None),
         details=append.details,
     ),

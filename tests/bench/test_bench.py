@@ -15,16 +15,18 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command
-from bench import append, databases
+from bench import append, appender, databases
 from bench.databases import Databases
 from bench.machine import file_system, memory_of, socket_pages
 from bench.programs import LIBRARIES, BuildError, build, compile_one
 from bench.report import Spread, Summary, details, table, write_json
-from bench.runs import Bench, RunError, parse
-from bench.scenario import Round, Target
+from bench.runs import Bench, parse
+from bench.scenario import Round, RunError, Target
 from bench.scenarios import BY_NAME, SCENARIOS, needed
+from bench.schemas import Schemas
 from bench.seed import Needs, populate
 from bench.servers import Cpus, ServerError, free_port, limit, pinned
+from bench.workers import run_together
 
 RESULT: dict[str, Any] = {
     "mode": "fan",
@@ -331,11 +333,18 @@ def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str])
     assert "error:" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schemas]:
+    folder = tmp_path_factory.mktemp("databases")
+    with Databases(folder) as started:
+        yield Schemas(started, folder)
+
+
 @pytest.fixture
-async def bench(programs: Programs, tmp_path: Path) -> Bench:
+async def bench(programs: Programs, schemas: Schemas, tmp_path: Path) -> Bench:
     needs = Needs(group_size=3, singles=2, talks=2, messages=5, contacts=3)
     population = await populate(tmp_path / "seed", needs)
-    return Bench(programs, population, Databases(tmp_path), tmp_path, Cpus(None, None), quick=True)
+    return Bench(programs, population, schemas, tmp_path, Cpus(None, None), quick=True)
 
 
 @pytest.mark.slow
@@ -369,18 +378,12 @@ async def test_rest_against_the_real_server(bench: Bench, name: str, connections
     assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    with Databases(tmp_path_factory.mktemp("databases")) as started:
-        yield started
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["append-asyncmy", "append-two", "append-sqlite"])
-async def test_appends(bench: Bench, started: Databases, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_appends(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(append, "PLACES", Needs(singles=3))
     scenario = dataclasses.replace(BY_NAME[name], batch=20, quick_messages=400)
-    bench = dataclasses.replace(bench, programs=build(bench.work, scenario.programs), databases=started)
+    bench = dataclasses.replace(bench, programs=build(bench.work, scenario.programs))
     feige, c = await asyncio.to_thread(scenario.measure, bench)
     assert feige["messages"] == 400 * scenario.processes
     assert feige["batches"] == feige["messages"] / 20
@@ -390,21 +393,27 @@ async def test_appends(bench: Bench, started: Databases, name: str, monkeypatch:
     assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
 
 
+@pytest.mark.slow
+def test_what_is_not_stored_or_numbered_is_noticed(schemas: Schemas) -> None:
+    schema = schemas.get(Needs(singles=3))
+    schema.check(0)
+    with pytest.raises(RunError, match="0 messages of 1 are stored, 0 conversations"):
+        schema.check(1)
+    schema.run("UPDATE conversations SET last_seq=1 LIMIT 1")
+    with pytest.raises(RunError, match="1 conversations have gaps"):
+        schema.check(0)
+
+
+def test_a_worker_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
+    order = appender.Order(f"mysql://127.0.0.1:{free_port()}/feige", [(1, 1)], 1, 1, 1, "worker")
+    with pytest.raises(RunError, match=r"status 1:(.|\n)*no server answers there"):
+        run_together("bench.appender", [order], tmp_path)
+
+
 def test_a_missing_database_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(databases.shutil, "which", lambda name, path=None: None)
-    for start, package in ((databases.mariadb, "mariadb-server"), (databases.redis, "redis-server")):
-        with pytest.raises(ServerError, match=f"apt-get install {package}"), start(tmp_path / package):
-            pass
-
-
-def test_redis_is_started_and_ended(tmp_path: Path) -> None:
-    with Databases(tmp_path) as started:
-        running = started.redis
-        assert started.redis is running
-        assert running.url.startswith("redis://127.0.0.1:")
-        assert memory_of(running.pid).rss > 0
-    with pytest.raises(ValueError, match="no process"):
-        memory_of(running.pid)
+    with pytest.raises(ServerError, match="apt-get install mariadb-server"), databases.mariadb(tmp_path / "mariadb"):
+        pass
 
 
 @pytest.mark.slow
