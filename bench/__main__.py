@@ -12,8 +12,9 @@ something does not count. What is compared is CPU time of the server process, wh
 machine does; rounds are outermost, so that a drift falls on both alike, and each ratio is of one round. Linux with a C
 compiler only.
 
-`append…` are processes with nothing but the log of messages, beside a C client that stores the same rows (`append.c`).
-These start a MariaDB of their own, on the same disk, and nothing is pinned.
+`append…` are processes with nothing but the log of messages, beside a C client that stores the same rows (`append.c`);
+`bus` is two processes with nothing but the bus. These start a MariaDB and a Redis of their own, on the same disk, and
+nothing is pinned.
 
 A missed target is marked and is no error. Exit status: 0; 1 if a run failed.
 """
@@ -109,7 +110,7 @@ def _measure(scenarios: list[Scenario], quick: bool, rounds: int) -> tuple[str, 
             needs = needed(scenarios, quick)
             _say(f"seeding {needs}")
             population = asyncio.run(populate(work / "seed", needs))
-            bench = Bench(programs, population, Schemas(databases, work), work, Cpus.choose(), quick)
+            bench = Bench(programs, population, databases, Schemas(databases, work), work, Cpus.choose(), quick)
             results: dict[str, list[Round]] = {scenario.name: [] for scenario in scenarios}
             for number in range(1, rounds + 1):
                 for scenario in scenarios:

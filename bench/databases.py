@@ -1,8 +1,9 @@
-"""What is behind several processes: a MariaDB of the bench's own, in a temporary folder on a free port."""
+"""What is behind several processes: a MariaDB and a Redis of the bench's own, in temporary folders on free ports."""
 
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -50,6 +51,16 @@ class MariaDb:
             return cursor.fetchall()
 
 
+@dataclass(frozen=True, slots=True)
+class Redis:
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+
 class Databases:
     """Each is started when it is first asked for, on the disk that is measured. Use it in a `with`."""
 
@@ -57,6 +68,7 @@ class Databases:
         self._work = work
         self._started = contextlib.ExitStack()
         self._mariadb: MariaDb | None = None
+        self._redis: Redis | None = None
 
     def __enter__(self) -> "Databases":
         return self
@@ -70,6 +82,13 @@ class Databases:
         if self._mariadb is None:
             self._mariadb = self._started.enter_context(mariadb(self._work / "mariadb"))
         return self._mariadb
+
+    @property
+    def redis(self) -> Redis:
+        """ServerError."""
+        if self._redis is None:
+            self._redis = self._started.enter_context(redis(self._work / "redis"))
+        return self._redis
 
 
 def binary(name: str, package: str) -> str:
@@ -108,6 +127,25 @@ def mariadb(folder: Path) -> Iterator[MariaDb]:
             found = MariaDb(process.pid, port)
             _wait_until_answers(process, log, lambda: found.run("SELECT 1"), pymysql.Error)
             yield found
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[Redis]:
+    """Keeps nothing on disk. ServerError."""
+    server, port = binary("redis-server", "redis-server"), free_port()
+    log = folder / "log"
+    folder.mkdir()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no"]
+    with _running([server, *options], log) as process:
+
+        def ping() -> None:
+            with socket.create_connection(("127.0.0.1", port), 1) as connection:
+                connection.sendall(b"PING\r\n")
+                if connection.recv(64) != b"+PONG\r\n":
+                    raise ConnectionError
+
+        _wait_until_answers(process, log, ping, OSError)
+        yield Redis(process.pid, port)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import servers
+from bench.databases import Databases
 from bench.scenario import RunError
 from bench.schemas import Schemas
 from bench.seed import Population
@@ -27,6 +28,7 @@ class Bench:
 
     programs: Mapping[str, Path]
     population: Population
+    databases: Databases
     schemas: Schemas
     work: Path
     cpus: Cpus

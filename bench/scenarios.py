@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from bench import append, rest, sockets
+from bench import append, bus, rest, sockets
 from bench.append import AppendScenario
+from bench.bus import BusScenario
 from bench.rest import RestScenario
 from bench.scenario import Figure, Result, Scenario, Target, busy, cpu_per, quantiles, rate_of
 from bench.seed import MAX_MEMBERS, Needs
@@ -221,6 +222,16 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         needs=append.PLACES,
         figures=_append_figures(None),
         details=append.details,
+    ),
+    BusScenario(
+        name="bus",
+        title="events to another process over Redis, 50 in a tick, 100 ticks a second",
+        events=50_000,
+        quick_events=10_000,
+        batch=50,
+        batches_per_s=100,
+        figures=(Figure("µs CPU/event", 1, cpu_per("events"), Target(25)),),
+        details=bus.details,
     ),
 )
 

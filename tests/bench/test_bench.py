@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command
-from bench import append, appender, databases
+from bench import append, courier, databases
 from bench.databases import Databases
 from bench.machine import file_system, memory_of, socket_pages
 from bench.programs import LIBRARIES, BuildError, build, compile_one
@@ -344,7 +344,7 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schemas]:
 async def bench(programs: Programs, schemas: Schemas, tmp_path: Path) -> Bench:
     needs = Needs(group_size=3, singles=2, talks=2, messages=5, contacts=3)
     population = await populate(tmp_path / "seed", needs)
-    return Bench(programs, population, schemas, tmp_path, Cpus(None, None), quick=True)
+    return Bench(programs, population, schemas.databases, schemas, tmp_path, Cpus(None, None), quick=True)
 
 
 @pytest.mark.slow
@@ -394,6 +394,17 @@ async def test_appends(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
+async def test_events_between_processes(bench: Bench) -> None:
+    scenario = dataclasses.replace(BY_NAME["bus"], quick_events=500, batch=10)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is None
+    assert (feige["events"], feige["disordered"]) == (500, 0)
+    assert 0 < feige["p50_ms"] <= feige["p99_ms"] <= feige["max_ms"]
+    assert feige["cpu_s"] == feige["published_cpu_s"] + feige["received_cpu_s"] > 0
+    assert "µs out" in details([Summary(scenario, [(feige, c)])])
+
+
+@pytest.mark.slow
 def test_what_is_not_stored_or_numbered_is_noticed(schemas: Schemas) -> None:
     schema = schemas.get(Needs(singles=3))
     schema.check(0)
@@ -405,15 +416,26 @@ def test_what_is_not_stored_or_numbered_is_noticed(schemas: Schemas) -> None:
 
 
 def test_a_worker_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
-    order = appender.Order(f"mysql://127.0.0.1:{free_port()}/feige", [(1, 1)], 1, 1, 1, "worker")
-    with pytest.raises(RunError, match=r"status 1:(.|\n)*no server answers there"):
-        run_together("bench.appender", [order], tmp_path)
+    order = courier.Order(f"redis://127.0.0.1:{free_port()}/0", True, 1, 1, 1, 1)
+    with pytest.raises(RunError, match=r"status 1:(.|\n)*Redis at"):
+        run_together("bench.courier", [order], tmp_path)
 
 
 def test_a_missing_database_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(databases.shutil, "which", lambda name, path=None: None)
-    with pytest.raises(ServerError, match="apt-get install mariadb-server"), databases.mariadb(tmp_path / "mariadb"):
-        pass
+    for start, package in ((databases.mariadb, "mariadb-server"), (databases.redis, "redis-server")):
+        with pytest.raises(ServerError, match=f"apt-get install {package}"), start(tmp_path / package):
+            pass
+
+
+def test_redis_is_started_and_ended(tmp_path: Path) -> None:
+    with Databases(tmp_path) as started:
+        running = started.redis
+        assert started.redis is running
+        assert running.url.startswith("redis://127.0.0.1:")
+        assert memory_of(running.pid).rss > 0
+    with pytest.raises(ValueError, match="no process"):
+        memory_of(running.pid)
 
 
 @pytest.mark.slow
