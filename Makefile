@@ -20,14 +20,15 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-bench compiler
+bench: $(VENV)/.installed-bench compiler servers
 	$(BIN)/python -m bench
 
 # For the C programs of bench/, which its tests compile too.
 compiler:
-	@command -v cc >/dev/null || (apt-get update -qq && apt-get install -y -qq gcc libc6-dev)
+	@command -v cc >/dev/null && command -v mariadb_config >/dev/null || \
+		(apt-get update -qq && apt-get install -y -qq gcc libc6-dev libmariadb-dev)
 
-# The tests start their own; where the system starts one too after installing it, that one is not touched.
+# Tests and measurements start their own; where the system starts one too after installing it, that one is not touched.
 servers:
 	@PATH="$$PATH:/usr/sbin"; command -v mariadbd >/dev/null && command -v redis-server >/dev/null || \
 		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server redis-server)

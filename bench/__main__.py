@@ -6,10 +6,15 @@
     python -m bench --json out.json --plot out.png
 
 Each run starts a fresh server process: Feige (SQLite, synchronous=FULL, on the disk of this folder) or `limit.c`, a C
-epoll server that does only the socket work with frames of the same length. `load.c` drives both, pinned to another CPU,
-and checks that every message came, once and in order; a run that lost something does not count. What is compared is CPU
-time of the server process, which hardly depends on what else the machine does; rounds are outermost, so that a drift
-falls on both alike, and each ratio is of one round. Linux with a C compiler only.
+epoll server that does only the socket work with frames and answers of the same length. `load.c` (WebSocket) and
+`rest.c` drive both, pinned to another CPU, and check that every message came, once and in order; a run that lost
+something does not count. What is compared is CPU time of the server process, which hardly depends on what else the
+machine does; rounds are outermost, so that a drift falls on both alike, and each ratio is of one round. Linux with a C
+compiler only.
+
+`append…` are processes with nothing but the log of messages, beside a C client that stores the same rows (`append.c`);
+`bus` is two processes with nothing but the bus. These start a MariaDB and a Redis of their own, on the same disk, and
+nothing is pinned.
 
 A missed target is marked and is no error. Exit status: 0; 1 if a run failed.
 """
@@ -24,11 +29,14 @@ from pathlib import Path
 from typing import Final
 
 from bench import report
+from bench.databases import Databases
 from bench.machine import describe
 from bench.programs import BuildError, build
 from bench.report import PlotError, Summary
-from bench.runs import Bench, RunError
-from bench.scenarios import BY_NAME, SCENARIOS, Result, Scenario, needed
+from bench.runs import Bench
+from bench.scenario import Round, RunError, Scenario
+from bench.scenarios import BY_NAME, SCENARIOS, needed
+from bench.schemas import Schemas
 from bench.seed import populate
 from bench.servers import Cpus, ServerError, raise_file_limit
 
@@ -86,7 +94,7 @@ def _count(text: str) -> int:
 
 def _measure(scenarios: list[Scenario], quick: bool, rounds: int) -> tuple[str, list[Summary]]:
     """The machine, and a summary of each scenario. BuildError, RunError, ServerError."""
-    files, most = raise_file_limit(), max(scenario.sessions_for(quick) for scenario in scenarios)
+    files, most = raise_file_limit(), max(scenario.files(quick) for scenario in scenarios)
     if files < most + SPARE_FILES:
         raise RunError(f"{most + SPARE_FILES} open files are needed and {files} allowed (ulimit -Hn); try --quick")
     WORK.mkdir(exist_ok=True)
@@ -94,19 +102,20 @@ def _measure(scenarios: list[Scenario], quick: bool, rounds: int) -> tuple[str, 
         with (
             tempfile.TemporaryDirectory(prefix="feige-bench-") as build_folder,
             tempfile.TemporaryDirectory(dir=WORK) as work_folder,
+            Databases(Path(work_folder)) as databases,
         ):
             work = Path(work_folder)
-            programs = build(Path(build_folder))
+            programs = build(Path(build_folder), {name for scenario in scenarios for name in scenario.programs})
             machine = describe(work)
-            _say(f"seeding {needed(scenarios, quick)}")
-            population = asyncio.run(populate(work / "seed", **needed(scenarios, quick)))
-            bench = Bench(programs, population, work, Cpus.choose(), quick)
-            results: dict[str, list[tuple[Result, Result]]] = {scenario.name: [] for scenario in scenarios}
+            needs = needed(scenarios, quick)
+            _say(f"seeding {needs}")
+            population = asyncio.run(populate(work / "seed", needs))
+            bench = Bench(programs, population, databases, Schemas(databases, work), work, Cpus.choose(), quick)
+            results: dict[str, list[Round]] = {scenario.name: [] for scenario in scenarios}
             for number in range(1, rounds + 1):
                 for scenario in scenarios:
                     _say(f"round {number} of {rounds}: {scenario.name}")
-                    limit = bench.against_limit(scenario)
-                    results[scenario.name].append((bench.against_feige(scenario), limit))
+                    results[scenario.name].append(scenario.measure(bench))
             return machine, [Summary(scenario, results[scenario.name]) for scenario in scenarios]
     finally:
         with contextlib.suppress(OSError):  # another bench is at work there

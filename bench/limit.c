@@ -1,11 +1,13 @@
 /* The yardstick: an epoll server that does the socket work of Feige's main path and nothing else.
  *
  *   limit PORT each|joined
+ *   limit PORT rest BYTES
  *
  * It speaks what bench/load.c speaks: the WebSocket handshake on /gateway?token=USER.CONVERSATION, a welcome, then for
  * each `send` packet an ack to its sender and a message to all other connections of the conversation, in frames as long
  * as Feige's. It checks, stores and looks up nothing. `each` makes one send(2) for each frame; `joined` makes one for
- * all that a connection got in one round of epoll, which is the least a server can do.
+ * all that a connection got in one round of epoll, which is the least a server can do. `rest` answers every HTTP request
+ * with BYTES bytes, head included.
  *
  * Serves 127.0.0.1 until its standard input is closed. */
 #define _GNU_SOURCE
@@ -45,6 +47,8 @@ struct connection {
 };
 
 static bool is_joined;
+static uint8_t *answer; /* to every request; none: WebSockets */
+static size_t answer_bytes;
 static int epoll_fd;
 static long last_message_id, now_ms;
 static struct conversation *conversations[MAX_CONVERSATIONS];
@@ -293,9 +297,34 @@ static void unmask(uint8_t *payload, size_t bytes, const uint8_t mask[4]) {
     for (; i < bytes; i++) payload[i] ^= mask[i & 3];
 }
 
+/* Answers the complete requests in the data; returns how many bytes they had. */
+static long feed_http(struct connection *connection, const char *data, size_t bytes) {
+    size_t done = 0;
+    const char *end;
+    while ((end = memmem(data + done, bytes - done, "\r\n\r\n", 4))) {
+        size_t head = (size_t)(end - data) + 4 - done, length_bytes;
+        const char *length = field(data + done, head, "Content-Length: ", '\r', &length_bytes);
+        size_t body = length_bytes ? strtoul(length, NULL, 10) : 0;
+        if (bytes - done < head + body) break;
+        send_now(connection->fd, answer, answer_bytes);
+        done += head + body;
+    }
+    return (long)done;
+}
+
+static void prepare_answer(size_t bytes) {
+    static const char format[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n";
+    size_t body = bytes;
+    while (body && body + (size_t)snprintf(NULL, 0, format, body) > bytes) body--;
+    answer = grown(NULL, bytes + sizeof format + 20);
+    answer_bytes = (size_t)sprintf((char *)answer, format, body) + body;
+    memset(answer + answer_bytes - body, ' ', body);
+}
+
 /* Handles the complete frames in the data; returns how many bytes they had, -1 to close. */
 static long feed(struct connection *connection, uint8_t *data, size_t bytes) {
     size_t done = 0;
+    if (answer) return feed_http(connection, (char *)data, bytes);
     if (!connection->is_open) {
         long head = handshake(connection, (char *)data, bytes);
         if (head <= 0) return head;
@@ -373,11 +402,14 @@ static void on_acceptable(int listener) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 3 || (strcmp(arguments[2], "each") && strcmp(arguments[2], "joined"))) {
-        fputs("usage: limit PORT each|joined\n", stderr);
+    const char *variant = count < 3 ? "" : arguments[2];
+    bool is_rest = !strcmp(variant, "rest");
+    is_joined = !strcmp(variant, "joined");
+    if (count != 3 + is_rest || (!is_rest && !is_joined && strcmp(variant, "each"))) {
+        fputs("usage: limit PORT each|joined, limit PORT rest BYTES\n", stderr);
         return 1;
     }
-    is_joined = !strcmp(arguments[2], "joined");
+    if (is_rest) prepare_answer(strtoul(arguments[3], NULL, 10));
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files)) die("getrlimit");
     files.rlim_cur = files.rlim_max;

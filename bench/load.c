@@ -1,6 +1,6 @@
 /* The load generator: native JSON sessions over WebSocket, on one thread and one epoll. The same for every server.
  *
- *   load MODE --port P --pid SERVER --peers FILE --sessions N [options]
+ *   load MODE --port P[,P…] --pid SERVER[,SERVER…] --peers FILE --sessions N [options]
  *
  * FILE has a line "TOKEN CONVERSATION" for each session: the token of /gateway?token= and the one conversation in which
  * the session sends and receives. 127.0.0.1 only. Modes:
@@ -14,31 +14,21 @@
  *            caller can look at the server
  *
  * Every session keeps which seqs it has seen, in messages and acks: each must come once, none may be missing, and both
- * kinds must come in order. Prints one line of JSON. CPU is that of all threads of the server process between the first
- * and the last measured message, to the nanosecond (CLOCK_PROCESS_CPUTIME_ID of that process).
- *
- * Exit status: 0; 1 usage; 2 a system call failed; 3 the server refused, sent an error or closed; 4 out of time
- * (--timeout); 5 messages lost, duplicated or out of order. */
+ * kinds must come in order. Prints one line of JSON. CPU is that of the server processes between the first and the last
+ * measured message. Exit status: meter.h; 5 if messages were lost, duplicated or out of order. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
+
+static const char program[] = "load";
+static void show_progress(void);
+#include "meter.h"
 
 enum { READ_BYTES = 1 << 18, PARTIAL_BYTES = 1 << 18, MAX_CONTENT = 4096, MAX_BURST = 256, MAX_EVENTS = 1024 };
-enum status { OK, USAGE, SYSTEM, REFUSED, TIMEOUT, INCONSISTENT };
 enum state { NEW, CONNECTING, UPGRADING, GREETING, READY };
 
 struct session {
@@ -55,89 +45,23 @@ struct session {
 
 static struct {
     const char *mode, *peers;
-    long port, pid, sessions, messages, burst, window, rate, seconds, content, base, inflight, timeout, warm_up;
+    long ports[MAX_SERVERS], sessions, messages, burst, window, rate, seconds, content, base, inflight, timeout, warm_up;
+    int port_count;
 } options = {.messages = 100, .burst = 1, .window = 8, .rate = 1000, .seconds = 5, .content = 150,
              .base = 100, .inflight = 64, .timeout = 120, .warm_up = 20};
 
 static struct session *sessions;
 static int epoll_fd, timer_fd = -1;
 static bool is_polling;
-static clockid_t server_clock;
 static int64_t deadline_ns;
 static long opened, wanted, ready;                     /* connections */
 static long total_sent, total_acked, total_received;   /* messages */
 static long duplicates, disordered, others, quota;
-static uint32_t *samples_us;
-static long sample_count, sample_capacity;
 static uint8_t read_buffer[PARTIAL_BYTES + READ_BYTES];
 
-static _Noreturn void end(enum status status, const char *format, ...) {
-    va_list values;
-    va_start(values, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, values);
-    fprintf(stderr, " (ready %ld of %ld, sent %ld, acked %ld, received %ld)\n", ready, wanted, total_sent,
-            total_acked, total_received);
-    va_end(values);
-    exit(status);
-}
-
-static _Noreturn void die(const char *what) { end(SYSTEM, "%s: %s", what, strerror(errno)); }
-
-static int64_t ns_of(clockid_t clock) {
-    struct timespec time;
-    if (clock_gettime(clock, &time)) end(REFUSED, "the server process is gone");
-    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
-}
-
-static int64_t now_ns(void) { return ns_of(CLOCK_MONOTONIC); }
-
-static void *zeroed(size_t count, size_t bytes) {
-    void *memory = calloc(count, bytes);
-    if (!memory) die("calloc");
-    return memory;
-}
-
-static void sample(int64_t ns) {
-    if (sample_count < sample_capacity) samples_us[sample_count++] = (uint32_t)(ns / 1000);
-}
-
-static int ascending(const void *left, const void *right) {
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    return (a > b) - (a < b);
-}
-
-static double quantile_ms(double share) {
-    if (!sample_count) return 0;
-    long index = (long)(share * (double)sample_count);
-    return samples_us[index < sample_count ? index : sample_count - 1] / 1000.0;
-}
-
-/* User and system seconds of the server process. */
-static void server_times(double *user_s, double *system_s) {
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%ld/stat", options.pid);
-    FILE *file = fopen(path, "r");
-    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file) fclose(file);
-    text[length] = 0;
-    const char *after_name = strrchr(text, ')');
-    unsigned long user, system;
-    if (!after_name || sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
-        end(REFUSED, "the server process is gone");
-    *user_s = (double)user / (double)sysconf(_SC_CLK_TCK);
-    *system_s = (double)system / (double)sysconf(_SC_CLK_TCK);
-}
-
-struct meter {
-    int64_t wall_ns, cpu_ns, own_ns;
-    double user_s, system_s;
-};
-
-static struct meter read_meter(void) {
-    struct meter meter = {now_ns(), ns_of(server_clock), ns_of(CLOCK_PROCESS_CPUTIME_ID), 0, 0};
-    server_times(&meter.user_s, &meter.system_s);
-    return meter;
+static void show_progress(void) {
+    fprintf(stderr, " (ready %ld of %ld, sent %ld, acked %ld, received %ld)\n", ready, wanted, total_sent, total_acked,
+            total_received);
 }
 
 static void send_all(struct session *to, const uint8_t *data, size_t bytes) {
@@ -307,6 +231,9 @@ static void on_readable(struct session *session) {
     session->partial_bytes = (long)(bytes - done);
 }
 
+/* With several ports neighbours are on different ones. */
+static long port_of(const struct session *session) { return options.ports[(session - sessions) % options.port_count]; }
+
 static void on_connected(struct session *session) {
     char request[2048];
     int error = 0;
@@ -320,7 +247,7 @@ static void on_connected(struct session *session) {
                           "GET /gateway?token=%s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nUpgrade: websocket\r\n"
                           "Connection: Upgrade\r\nSec-WebSocket-Key: ZmVpZ2UtYmVuY2gtbG9hZA==\r\n"
                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: feige.json.v1\r\n\r\n",
-                          session->token, options.port);
+                          session->token, port_of(session));
     if (length >= (int)sizeof request) end(USAGE, "the token is too long");
     send_all(session, (uint8_t *)request, (size_t)length);
 }
@@ -329,7 +256,7 @@ static void open_more(void) {
     for (; opened < wanted && opened - ready < options.inflight; opened++) {
         struct session *session = &sessions[opened];
         struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_port = htons((uint16_t)options.port),
+                                      .sin_port = htons((uint16_t)port_of(session)),
                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int one = 1;
         session->began_ns = now_ns();
@@ -475,10 +402,9 @@ static void read_options(int count, char **arguments) {
     const struct {
         const char *name;
         long *value;
-    } numbers[] = {{"--port", &options.port},         {"--pid", &options.pid},         {"--sessions", &options.sessions},
-                   {"--messages", &options.messages}, {"--burst", &options.burst},     {"--window", &options.window},
-                   {"--rate", &options.rate},         {"--seconds", &options.seconds}, {"--content", &options.content},
-                   {"--base", &options.base},         {"--inflight", &options.inflight},
+    } numbers[] = {{"--sessions", &options.sessions}, {"--messages", &options.messages}, {"--burst", &options.burst},
+                   {"--window", &options.window},     {"--rate", &options.rate},         {"--seconds", &options.seconds},
+                   {"--content", &options.content},   {"--base", &options.base},         {"--inflight", &options.inflight},
                    {"--timeout", &options.timeout},   {"--warm-up", &options.warm_up}};
     if (count < 2 || count % 2) end(USAGE, "load MODE --option value …; the head of load.c says which");
     options.mode = arguments[1];
@@ -486,6 +412,10 @@ static void read_options(int count, char **arguments) {
         char *rest = "";
         bool is_known = !strcmp(arguments[i], "--peers");
         if (is_known) options.peers = arguments[i + 1];
+        else if (!strcmp(arguments[i], "--port"))
+            is_known = read_numbers(arguments[i + 1], options.ports, MAX_SERVERS, &options.port_count);
+        else if (!strcmp(arguments[i], "--pid"))
+            is_known = read_numbers(arguments[i + 1], server_pids, MAX_SERVERS, &server_count);
         for (size_t j = 0; j < sizeof numbers / sizeof *numbers; j++)
             if (!strcmp(arguments[i], numbers[j].name)) {
                 *numbers[j].value = strtol(arguments[i + 1], &rest, 10);
@@ -493,7 +423,7 @@ static void read_options(int count, char **arguments) {
             }
         if (!is_known) end(USAGE, "%s %s", arguments[i], arguments[i + 1]);
     }
-    if (!options.peers || options.sessions < 1 || options.port < 1 || options.pid < 1 || options.rate < 1 ||
+    if (!options.peers || options.sessions < 1 || !options.port_count || !server_count || options.rate < 1 ||
         options.burst < 1 || options.burst > MAX_BURST || options.window < 1 || options.window > MAX_BURST ||
         options.content < 22 || options.content > MAX_CONTENT || options.inflight < 1 || options.timeout < 1)
         end(USAGE, "a needed option is missing or out of range");
@@ -504,11 +434,7 @@ int main(int count, char **arguments) {
     const char *mode = options.mode;
     sessions = zeroed((size_t)options.sessions, sizeof *sessions);
     read_peers();
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files)) die("getrlimit");
-    files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files)) die("setrlimit");
-    if (clock_getcpuclockid((pid_t)options.pid, &server_clock)) end(REFUSED, "there is no process %ld", options.pid);
+    allow_many_files();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     deadline_ns = now_ns() + options.timeout * INT64_C(1000000000);
 
@@ -516,8 +442,7 @@ int main(int count, char **arguments) {
     long messages = 0;
     int64_t late_ns = 0;
     if (!strcmp(mode, "connect")) {
-        sample_capacity = options.sessions;
-        samples_us = zeroed((size_t)sample_capacity, sizeof *samples_us);
+        keep_samples(options.sessions);
         open_sessions(options.sessions);
     } else if (!strcmp(mode, "idle")) {
         open_sessions(options.base < options.sessions ? options.base : options.sessions);
@@ -546,8 +471,7 @@ int main(int count, char **arguments) {
             send_windows(1); /* every conversation's first message finds cold caches: not measured */
             quota = 0;
             settle(50);
-            sample_capacity = messages;
-            samples_us = zeroed((size_t)sample_capacity, sizeof *samples_us);
+            keep_samples(messages);
             before = read_meter();
             late_ns = send_at_rate();
         } else {
@@ -558,7 +482,7 @@ int main(int count, char **arguments) {
     if (messages) settle(20); /* what the server still does for the last message is part of its cost */
     after = read_meter();
 
-    if (sample_count) qsort(samples_us, (size_t)sample_count, sizeof *samples_us, ascending);
+    sort_samples();
     long lost = count_lost();
     printf("{\"mode\":\"%s\",\"sessions\":%ld,\"messages\":%ld,\"deliveries\":%ld,\"wall_s\":%.6f,\"cpu_s\":%.9f,"
            "\"user_s\":%.2f,\"system_s\":%.2f,\"load_cpu_s\":%.6f,\"p50_ms\":%.3f,\"p90_ms\":%.3f,\"p99_ms\":%.3f,"

@@ -1,97 +1,45 @@
-"""What is measured: one entry for each scenario, with its sizes, its figure and its target."""
+"""What is measured: one entry for each scenario, with its sizes, its figures and their targets."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from typing import Final
 
-from bench.seed import MAX_MEMBERS, Population
-
-Result = Mapping[str, Any]
-"""What bench/load.c prints, and for `idle` what the driver adds."""
-
-Peers = list[tuple[int, int]]
-"""Of each session the user, by index, and the conversation (0: none)."""
+from bench import append, bus, rest, sockets
+from bench.append import AppendScenario
+from bench.bus import BusScenario
+from bench.rest import RestScenario
+from bench.scenario import Figure, Result, Scenario, Target, busy, cpu_per, quantiles, rate_of
+from bench.seed import MAX_MEMBERS, Needs
+from bench.sockets import SocketScenario
 
 RECEIVERS: Final = 1000
 """The group has as many members as the API allows, 1000: the sender's second device is the thousandth receiver."""
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Met if the figure, or its ratio to C, is at most this."""
-
-    at_most: float
-    of: Literal["figure", "ratio"]
+REST_CONNECTIONS: Final = 64
+TALKS: Final = Needs(talks=REST_CONNECTIONS // 2, messages=200)
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    name: str
-    title: str
-    mode: str
-    """Of the load generator."""
-    sessions: int
-    quick_sessions: int
-    options: Mapping[str, int]
-    quick_options: Mapping[str, int]
-    peers: Callable[[Population, int], Peers]
-    variant: Literal["each", "joined"]
-    """Of the C server: the leanest that does the same."""
-    unit: str
-    digits: int
-    figure: Callable[[Result], float]
-    details: Callable[[Result], str]
-    target: Target | None = None
-
-    def sessions_for(self, quick: bool) -> int:
-        return self.quick_sessions if quick else self.sessions
-
-    def options_for(self, quick: bool) -> Mapping[str, int]:
-        return self.quick_options if quick else self.options
-
-
-def _group(population: Population, sessions: int) -> Peers:
-    receivers = [(user, population.group_id) for user in range(sessions - 1)]
-    return [(0, population.group_id), *receivers]
-
-
-def _pairs(population: Population, sessions: int) -> Peers:
-    return [(user, population.single_ids[user // 2]) for user in range(sessions)]
-
-
-def _alone(population: Population, sessions: int) -> Peers:
-    return [(user, 0) for user in range(sessions)]
-
-
-def _cpu_per(key: str) -> Callable[[Result], float]:
-    return lambda result: float(result["cpu_s"] * 1e6 / result[key])
+def _append_figures(at_least: float | None) -> tuple[Figure, ...]:
+    """`at_least`: the part of what the C client stores."""
+    target = None if at_least is None else Target(at_least, "ratio", "at least")
+    return (
+        Figure("messages/s", 0, rate_of("messages"), target),
+        Figure("µs CPU/message", 1, cpu_per("messages"), Target(10) if target else None),
+    )
 
 
 def _throughput(key: str) -> Callable[[Result], str]:
-    def details(result: Result) -> str:
-        share = result["cpu_s"] / result["wall_s"]
-        spent = result["user_s"] + result["system_s"]
-        kernel = result["system_s"] / spent if spent else 0.0
-        return f"{result[key] / result['wall_s']:,.0f} {key}/s, CPU {share:.0%} busy, {kernel:.0%} of it in the kernel"
-
-    return details
+    return lambda result: f"{result[key] / result['wall_s']:,.0f} {key}/s, {busy(result)}"
 
 
 def _latency(result: Result) -> str:
-    quantiles = ", ".join(
-        f"{label} {result[key]:.2f}"
-        for label, key in (("p50", "p50_ms"), ("p90", "p90_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms"))
-    )
-    cpu_us = result["cpu_s"] * 1e6 / result["messages"]
     return (
-        f"{quantiles}, max {result['max_ms']:.2f} ms; {cpu_us:.1f} µs CPU a message "
+        f"{quantiles(result, 'p50', 'p90', 'p99', 'p999')}; {cpu_per('messages')(result):.1f} µs CPU a message "
         f"(generator at most {result['late_ms']:.1f} ms late, counted)"
     )
 
 
 def _connects(result: Result) -> str:
-    cpu_us = result["cpu_s"] * 1e6 / result["sessions"]
-    return f"{cpu_us:.0f} µs CPU each, p99 {result['p99_ms']:.1f} ms with 64 at a time"
+    return f"{cpu_per('sessions')(result):.0f} µs CPU each, p99 {result['p99_ms']:.1f} ms with 64 at a time"
 
 
 def _memory(result: Result) -> str:
@@ -101,8 +49,18 @@ def _memory(result: Result) -> str:
     )
 
 
-SCENARIOS: Final = (
-    Scenario(
+def _rest_figures() -> tuple[Figure, ...]:
+    """The latency is that of a server with time to spare; with all connections asking all the time it is the length of
+    their queue, which the rate says too."""
+    return (
+        Figure("ms p50 at 800/s", 2, lambda result: float(result["paced_p50_ms"]), Target(8)),
+        Figure("requests/s", 0, rate_of("requests"), Target(800, is_met="at least")),
+        Figure("µs CPU/request", 0, cpu_per("requests")),
+    )
+
+
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    SocketScenario(
         name="fan",
         title=f"fan-out of one 150-byte message to {RECEIVERS} sessions",
         mode="fan",
@@ -110,15 +68,13 @@ SCENARIOS: Final = (
         quick_sessions=RECEIVERS + 1,
         options={"messages": 500},
         quick_options={"messages": 100},
-        peers=_group,
+        needs=Needs(group_size=MAX_MEMBERS),
+        peers=sockets.group,
         variant="each",
-        unit="µs CPU/delivery",
-        digits=2,
-        figure=_cpu_per("deliveries"),
+        figures=(Figure("µs CPU/delivery", 2, cpu_per("deliveries"), Target(1.3, "ratio")),),
         details=_throughput("deliveries"),
-        target=Target(1.3, "ratio"),
     ),
-    Scenario(
+    SocketScenario(
         name="burst",
         title=f"the same in bursts of ten to {RECEIVERS} sessions",
         mode="fan",
@@ -126,15 +82,13 @@ SCENARIOS: Final = (
         quick_sessions=RECEIVERS + 1,
         options={"messages": 2000, "burst": 10},
         quick_options={"messages": 500, "burst": 10},
-        peers=_group,
+        needs=Needs(group_size=MAX_MEMBERS),
+        peers=sockets.group,
         variant="joined",
-        unit="µs CPU/delivery",
-        digits=3,
-        figure=_cpu_per("deliveries"),
+        figures=(Figure("µs CPU/delivery", 3, cpu_per("deliveries"), Target(1.6, "ratio")),),
         details=_throughput("deliveries"),
-        target=Target(1.6, "ratio"),
     ),
-    Scenario(
+    SocketScenario(
         name="send",
         title="durable send, ack and one delivery: 200 connections, window 8",
         mode="send",
@@ -142,15 +96,13 @@ SCENARIOS: Final = (
         quick_sessions=200,
         options={"messages": 60_000, "window": 8, "warm-up": 20},
         quick_options={"messages": 10_000, "window": 8, "warm-up": 5},
-        peers=_pairs,
+        needs=Needs(singles=100),
+        peers=sockets.pairs,
         variant="joined",
-        unit="µs CPU/message",
-        digits=1,
-        figure=_cpu_per("messages"),
+        figures=(Figure("µs CPU/message", 1, cpu_per("messages"), Target(60)),),
         details=_throughput("messages"),
-        target=Target(60, "figure"),
     ),
-    Scenario(
+    SocketScenario(
         name="idle",
         title="memory of idle authenticated sessions",
         mode="idle",
@@ -158,15 +110,14 @@ SCENARIOS: Final = (
         quick_sessions=1_000,
         options={"base": 100},
         quick_options={"base": 100},
-        peers=_alone,
+        needs=Needs(users=10_000),
+        quick_needs=Needs(users=1_000),
+        peers=sockets.alone,
         variant="each",
-        unit="bytes/session",
-        digits=0,
-        figure=lambda result: float(result["rss_bytes"]),
+        figures=(Figure("bytes/session", 0, lambda result: float(result["rss_bytes"]), Target(4096)),),
         details=_memory,
-        target=Target(4096, "figure"),
     ),
-    Scenario(
+    SocketScenario(
         name="rate",
         title="p99 at the receiver, 2,000 durable messages/s over 500 sessions",
         mode="rate",
@@ -174,15 +125,13 @@ SCENARIOS: Final = (
         quick_sessions=500,
         options={"rate": 2000, "seconds": 10},
         quick_options={"rate": 2000, "seconds": 2},
-        peers=_pairs,
+        needs=Needs(singles=250),
+        peers=sockets.pairs,
         variant="each",
-        unit="ms",
-        digits=2,
-        figure=lambda result: float(result["p99_ms"]),
+        figures=(Figure("ms", 2, lambda result: float(result["p99_ms"]), Target(25)),),
         details=_latency,
-        target=Target(25, "figure"),
     ),
-    Scenario(
+    SocketScenario(
         name="connect",
         title="connections a second, from SYN to welcome",
         mode="connect",
@@ -190,23 +139,108 @@ SCENARIOS: Final = (
         quick_sessions=1_000,
         options={"inflight": 64},
         quick_options={"inflight": 64},
-        peers=_alone,
+        needs=Needs(users=2_000),
+        quick_needs=Needs(users=1_000),
+        peers=sockets.alone,
         variant="each",
-        unit="connections/s",
-        digits=0,
-        figure=lambda result: float(result["sessions"] / result["wall_s"]),
+        figures=(Figure("connections/s", 0, rate_of("sessions")),),
         details=_connects,
+    ),
+    RestScenario(
+        name="rest-send",
+        title=f"REST: a text is sent, committed and answered, {REST_CONNECTIONS} keep-alive connections",
+        connections=REST_CONNECTIONS,
+        request=rest.send_text,
+        count=10_000,
+        quick_count=2_000,
+        rate=800,
+        needs=TALKS,
+        figures=_rest_figures(),
+        details=rest.details,
+    ),
+    RestScenario(
+        name="rest-history",
+        title=f"REST: a history page of 50 messages, {REST_CONNECTIONS} keep-alive connections",
+        connections=REST_CONNECTIONS,
+        request=rest.history,
+        count=10_000,
+        quick_count=2_000,
+        rate=800,
+        needs=TALKS,
+        figures=_rest_figures(),
+        details=rest.details,
+    ),
+    RestScenario(
+        name="rest-list",
+        title="REST: a page of 100 of 200 conversations, one after the other",
+        connections=1,
+        request=rest.conversation_list,
+        count=500,
+        quick_count=100,
+        needs=Needs(contacts=200),
+        figures=(
+            Figure("ms p50", 2, lambda result: float(result["p50_ms"]), Target(25)),
+            Figure("µs CPU/request", 0, cpu_per("requests")),
+        ),
+        details=rest.details,
+    ),
+    AppendScenario(
+        name="append",
+        title="durable appends on MariaDB in batches of 200, one process; C: the same rows through libmariadb",
+        driver="aiomysql",
+        messages=40_000,
+        quick_messages=8_000,
+        figures=_append_figures(0.3),
+        details=append.details,
+    ),
+    AppendScenario(
+        name="append-asyncmy",
+        title="the same with the other driver",
+        driver="asyncmy",
+        messages=40_000,
+        quick_messages=8_000,
+        figures=_append_figures(0.3),
+        details=append.details,
+    ),
+    AppendScenario(
+        name="append-two",
+        title="the same by two processes into the same conversations; C: one client",
+        driver="aiomysql",
+        processes=2,
+        messages=20_000,
+        quick_messages=4_000,
+        figures=_append_figures(0.5),
+        details=append.details,
+    ),
+    AppendScenario(
+        name="append-sqlite",
+        title="the same on SQLite",
+        driver="",
+        messages=40_000,
+        quick_messages=8_000,
+        programs=(),
+        needs=append.PLACES,
+        figures=_append_figures(None),
+        details=append.details,
+    ),
+    BusScenario(
+        name="bus",
+        title="events to another process over Redis, 50 in a tick, 100 ticks a second",
+        events=50_000,
+        quick_events=10_000,
+        batch=50,
+        batches_per_s=100,
+        figures=(Figure("µs CPU/event", 1, cpu_per("events"), Target(25)),),
+        details=bus.details,
     ),
 )
 
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
 
 
-def needed(scenarios: list[Scenario], quick: bool) -> dict[str, int]:
-    """Arguments of `seed.populate` for these scenarios."""
-    of = {kind: [s.sessions_for(quick) for s in scenarios if s.peers is kind] for kind in (_group, _pairs, _alone)}
-    return {
-        "users": max(of[_alone], default=0),
-        "group_size": MAX_MEMBERS if of[_group] else 0,
-        "singles": max(of[_pairs], default=0) // 2,
-    }
+def needed(scenarios: list[Scenario], quick: bool) -> Needs:
+    """What all of these want to find."""
+    together = Needs()
+    for scenario in scenarios:
+        together |= scenario.needs_for(quick)
+    return together

@@ -1,5 +1,7 @@
 """Fills a data directory through the storage ports, because ten thousand users registered over REST take minutes."""
 
+import asyncio
+import dataclasses
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -8,10 +10,11 @@ from typing import Final
 
 from app.clock import SystemClock
 from app.data_dir import DataDir
-from domain.events import ConversationCreated
-from domain.model import Conversation, ConversationKind, DialectName, Login, Profile, User
+from domain.model import Conversation, ConversationKind, DialectName, Draft, Login, User
 from domain.tokens import Claims, TokenLimits, Tokens, new_id
-from storage import SqliteStores, open_sqlite
+from storage import MysqlStores, SqliteStores, open_sqlite
+
+Stores = SqliteStores | MysqlStores
 
 MAX_MEMBERS: Final = 1000
 """Of the group; what the API allows."""
@@ -23,74 +26,129 @@ MEMORY: Final = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a scenario wants to find in the store."""
+
+    users: int = 0
+    group_size: int = 0
+    """Members of the group, the first users."""
+    singles: int = 0
+    """Single conversations, of each two users in a row."""
+    talks: int = 0
+    """More single conversations: of user N with user N + `talks`."""
+    messages: int = 0
+    """In each of the talks."""
+    contacts: int = 0
+    """With each of so many users the popular one has a single conversation of one message."""
+
+    def __or__(self, other: "Needs") -> "Needs":
+        mine, theirs = dataclasses.astuple(self), dataclasses.astuple(other)
+        return Needs(*map(max, mine, theirs))
+
+    @property
+    def all_users(self) -> int:
+        """The popular one comes after all others."""
+        most = max(self.users, self.group_size, 2 * self.singles, 2 * self.talks, self.contacts)
+        return most + (1 if self.contacts else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Population:
-    """Access tokens by user, a group of the first `group_size` users, and a single conversation for each two users in
-    a row."""
+    """Access tokens by user, and the conversations that were asked for. `popular` is the index of a user."""
 
     data_dir: Path
     tokens: list[str]
     group_id: int
-    group_size: int
     single_ids: list[int]
+    talk_ids: list[int]
+    popular: int
 
 
-async def populate(target: Path, users: int, group_size: int, singles: int) -> Population:
-    """Makes `target`. What is seeded needs no durability, so it is written in memory, if that is possible, and then
-    copied to the disk that is measured."""
+async def populate(target: Path, needs: Needs) -> Population:
+    """Makes the data directory `target`. What is seeded needs no durability, so it is written in memory, if that is
+    possible, and then copied to the disk that is measured."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as scratch:
         data_dir = DataDir(str(Path(scratch) / "data"))
-        tokens = Tokens(data_dir.secret_key(), SystemClock(), TokenLimits())
-        stores = open_sqlite(data_dir.database)
-        await stores.start()
-        try:
-            population = await _fill(stores, tokens, target, max(users, group_size, 2 * singles), group_size, singles)
-        finally:
-            await stores.close()
+        population = await fill(open_sqlite(data_dir.database), data_dir, needs)
         shutil.copytree(data_dir.path, target)
-    return population
+    return dataclasses.replace(population, data_dir=target)
 
 
-async def _fill(
-    stores: SqliteStores, tokens: Tokens, target: Path, users: int, group_size: int, singles: int
-) -> Population:
-    now_ms = SystemClock().now_ms()
-    expires_at_ms = now_ms + tokens.limits.access_s * 1000
-    accounts: list[User] = []
-    signed: list[str] = []
-    for number in range(users):
-        name = f"bench{number}"
-        user = await stores.users.create(username=name, nickname=name, password_hash=NO_PASSWORD, now_ms=now_ms)
+async def fill(stores: Stores, data_dir: DataDir, needs: Needs) -> Population:
+    """Starts the stores, fills them for a server with this data directory, and closes them."""
+    await stores.start()
+    try:
+        return await _Seed(stores, data_dir).fill(needs)
+    finally:
+        await stores.close()
+
+
+class _Seed:
+    def __init__(self, stores: Stores, data_dir: DataDir) -> None:
+        self._stores = stores
+        self._data_dir = data_dir
+        self._tokens = Tokens(data_dir.secret_key(), SystemClock(), TokenLimits())
+        self._now_ms = SystemClock().now_ms()
+        self._users: list[User] = []
+
+    async def fill(self, needs: Needs) -> Population:
+        signed = [await self._register(f"bench{number}") for number in range(needs.all_users)]
+        group_id = await self._group(needs.group_size) if needs.group_size else 0
+        singles = [await self._single(2 * number, 2 * number + 1) for number in range(needs.singles)]
+        popular = len(self._users) - 1
+        talks = [await self._single(number, number + needs.talks) for number in range(needs.talks)]
+        contacts = [await self._single(popular, number) for number in range(needs.contacts)]
+        await self._say([(talk, number) for number, talk in enumerate(talks) for _ in range(needs.messages)])
+        await self._say([(single, number) for number, single in enumerate(contacts)])
+        return Population(self._data_dir.path, signed, group_id, singles, talks, popular)
+
+    async def _register(self, name: str) -> str:
+        """The access token of a new login."""
+        now_ms, limits = self._now_ms, self._tokens.limits
+        user = await self._stores.users.create(username=name, nickname=name, password_hash=NO_PASSWORD, now_ms=now_ms)
+        self._users.append(user)
         login = Login(
             id=new_id(),
             user_id=user.id,
             dialect=DialectName.NATIVE,
             refresh_id=new_id(),
             created_at_ms=now_ms,
-            expires_at_ms=expires_at_ms,
+            expires_at_ms=now_ms + limits.access_s * 1000,
         )
-        await stores.logins.create(login)
-        claims = Claims(user.id, login.id, new_id(), DialectName.NATIVE, expires_at_ms)
-        accounts.append(user)
-        signed.append(tokens.sign("access", claims))
-    group_id = 0
-    if group_size:
-        members = [user.id for user in accounts[:group_size]]
-        creator = Profile(accounts[0].id, accounts[0].username, accounts[0].nickname, "", True)
+        await self._stores.logins.create(login)
+        claims = Claims(user.id, login.id, new_id(), DialectName.NATIVE, login.expires_at_ms)
+        return self._tokens.sign("access", claims)
+
+    async def _group(self, size: int) -> int:
+        owner, *others = self._users[:size]
         group = Conversation(
             id=0,
             kind=ConversationKind.GROUP,
             name="bench",
-            creator_id=creator.id,
+            creator_id=owner.id,
             max_members=MAX_MEMBERS,
-            created_at_ms=now_ms,
-            updated_at_ms=now_ms,
+            created_at_ms=self._now_ms,
+            updated_at_ms=self._now_ms,
         )
-        created = await stores.conversations.create_group(
-            group, members, lambda made: ConversationCreated(made, creator, tuple(members))
-        )
-        group_id = created.id
-    single_ids = []
-    for first in range(0, 2 * singles, 2):
-        single, _ = await stores.conversations.create_single(accounts[first].id, accounts[first + 1].id, now_ms)
-        single_ids.append(single.id)
-    return Population(target, signed, group_id, group_size, single_ids)
+        async with self._stores.conversations.create_group(group, [user.id for user in others]) as edit:
+            return edit.conversation.id
+
+    async def _single(self, first: int, second: int) -> int:
+        """Of two users, by index."""
+        users = self._users
+        single, _ = await self._stores.conversations.create_single(users[first].id, users[second].id, self._now_ms)
+        return single.id
+
+    async def _say(self, places: list[tuple[int, int]]) -> None:
+        """A message in each conversation from the user with this index."""
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[object]] = []
+        for number, (conversation_id, sender) in enumerate(places):
+            answer = loop.create_future()
+            answers.append(answer)
+            draft = Draft(
+                conversation_id=conversation_id, sender_id=self._users[sender].id, content=f"message {number} of a talk"
+            )
+            self._stores.log.append(draft, answer.set_result)
+        refusals = [each for each in await asyncio.gather(*answers) if isinstance(each, Exception)]
+        assert not refusals, refusals[0]

@@ -80,10 +80,10 @@ class Running:
 
 
 @contextlib.contextmanager
-def limit(program: Path, variant: str, cpu: int | None, log: Path) -> Iterator[Running]:
-    """The C yardstick. `variant` is `each` or `joined`. ServerError."""
+def limit(program: Path, variant: Sequence[str], cpu: int | None, log: Path) -> Iterator[Running]:
+    """The C yardstick. `variant`: the arguments after its port. ServerError."""
     port = free_port()
-    with _process([str(program), str(port), variant], cpu, log, dict(os.environ)) as process:
+    with _process([str(program), str(port), *variant], cpu, log, dict(os.environ)) as process:
         _wait_until(lambda: _accepts(port), process, log)
         yield Running(process.pid, port)
 
@@ -124,20 +124,20 @@ def _process(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise ServerError(f"{command[0]} did not stop in {STOP_TIMEOUT_S} s{_end_of(log)}") from None
+            raise ServerError(f"{command[0]} did not stop in {STOP_TIMEOUT_S} s{end_of(log)}") from None
 
 
 def _wait_until(is_up: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
     until = time.monotonic() + START_TIMEOUT_S
     while not is_up():
         if process.poll() is not None:
-            raise ServerError(f"the server ended with status {process.returncode}{_end_of(log)}")
+            raise ServerError(f"the server ended with status {process.returncode}{end_of(log)}")
         if time.monotonic() > until:
-            raise ServerError(f"the server was not ready in {START_TIMEOUT_S} s{_end_of(log)}")
+            raise ServerError(f"the server was not ready in {START_TIMEOUT_S} s{end_of(log)}")
         time.sleep(0.05)
 
 
-def _end_of(log: Path) -> str:
+def end_of(log: Path) -> str:
     text = log.read_text("utf-8", "replace").strip()
     return f":\n{text[-2000:]}" if text else ""
 

@@ -14,6 +14,10 @@ from domain.ports import Clock
 ALGORITHM: Final = "HS256"
 TokenKind = Literal["access", "refresh"]
 
+MAX_REMEMBERED: Final = 2048
+"""Tokens of clients that come again and again. About 700 bytes each; checking a signature takes 70 µs, a quarter of
+what a small REST request costs."""
+
 
 class TokenLimits(msgspec.Struct, frozen=True):
     """Lifetimes in seconds. `access_short_s` is for inbox and social."""
@@ -46,6 +50,7 @@ class Tokens:
     def __init__(self, secret: bytes, clock: Clock, limits: TokenLimits) -> None:
         self._secret = secret
         self._clock = clock
+        self._verified: dict[tuple[TokenKind, str], Claims] = {}
         self.limits = limits
 
     def sign(self, kind: TokenKind, claims: Claims) -> str:
@@ -62,6 +67,14 @@ class Tokens:
 
     def verify(self, token: str, kind: TokenKind) -> Claims:
         """TokenExpired, TokenInvalid (forged, malformed, or of the other kind)."""
+        claims = self._verified.get((kind, token)) or self._decode(token, kind)
+        if claims.expires_at_ms <= self._clock.now_ms():
+            self._verified.pop((kind, token), None)
+            raise TokenExpired
+        return claims
+
+    def _decode(self, token: str, kind: TokenKind) -> Claims:
+        """What is said by a token with our signature, expired or not. TokenInvalid."""
         try:
             payload: dict[str, Any] = jwt.decode(
                 token,
@@ -78,8 +91,9 @@ class Tokens:
             raise TokenInvalid from error
         if payload.get("typ") != kind or not 0 < user_id <= MAX_ID:
             raise TokenInvalid
-        if expires_at_ms <= self._clock.now_ms():
-            raise TokenExpired
+        if len(self._verified) == MAX_REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[kind, token] = claims
         return claims
 
 

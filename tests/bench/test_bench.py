@@ -8,20 +8,25 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import __main__ as command
+from bench import append, courier, databases
+from bench.databases import Databases
 from bench.machine import file_system, memory_of, socket_pages
-from bench.programs import BuildError, Programs, build, compile_one
+from bench.programs import LIBRARIES, BuildError, build, compile_one
 from bench.report import Spread, Summary, details, table, write_json
-from bench.runs import Bench, RunError, parse
-from bench.scenarios import BY_NAME, SCENARIOS, Result, needed
-from bench.seed import populate
+from bench.runs import Bench, parse
+from bench.scenario import Round, RunError, Target
+from bench.scenarios import BY_NAME, SCENARIOS, needed
+from bench.schemas import Schemas
+from bench.seed import Needs, populate
 from bench.servers import Cpus, ServerError, free_port, limit, pinned
+from bench.workers import run_together
 
 RESULT: dict[str, Any] = {
     "mode": "fan",
@@ -38,9 +43,12 @@ RESULT: dict[str, Any] = {
 }
 
 
+Programs = Mapping[str, Path]
+
+
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    return build(tmp_path_factory.mktemp("programs"))
+    return build(tmp_path_factory.mktemp("programs"), ("load", "limit", "rest"))
 
 
 def load(
@@ -59,7 +67,7 @@ def load(
         "--timeout",
         20,
     )
-    words = [str(programs.load), mode, *map(str, options), *map(str, more)]
+    words = [str(programs["load"]), mode, *map(str, options), *map(str, more)]
     return subprocess.run(words, check=False, capture_output=True, text=True, input="\n\n", timeout=30)
 
 
@@ -69,16 +77,17 @@ def peers_file(folder: Path, *places: tuple[int, int]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["load", "limit"])
+@pytest.mark.parametrize("name", ["load", "limit", "rest", "append"])
 def test_c_compiles_without_warnings(name: str, tmp_path: Path) -> None:
-    assert os.access(compile_one(name, tmp_path, "-Werror"), os.X_OK)
+    flags = LIBRARIES.get(name, list)()
+    assert os.access(compile_one(name, tmp_path, "-Werror", *flags), os.X_OK)
 
 
 def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(BuildError, match="install gcc"):
-        build(tmp_path)
+        build(tmp_path, ["load"])
 
 
 @pytest.mark.parametrize("variant", ["each", "joined"])
@@ -103,7 +112,7 @@ def test_load_against_limit(
 ) -> None:
     conversations = (1, 1, 1, 1) if mode == "fan" else (1, 1, 2, 2)
     peers = peers_file(tmp_path, *enumerate(conversations, start=1))
-    with limit(programs.limit, variant, None, tmp_path / "log") as running:
+    with limit(programs["limit"], (variant,), None, tmp_path / "log") as running:
         done = load(programs, mode, running.port, running.pid, peers, *options)
     output = done.stdout.removeprefix("base\nfull\n")
     result = parse(mode, done.returncode, output, done.stderr)
@@ -177,14 +186,14 @@ def test_load_says_that_nobody_listens(programs: Programs, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("arguments", [[], ["fan"], ["fan", "--port", "x"], ["fan", "--sessions", "-1"]])
 def test_load_refuses_bad_options(programs: Programs, arguments: list[str]) -> None:
-    assert subprocess.run([programs.load, *arguments], check=False, capture_output=True, timeout=10).returncode == 1
+    assert subprocess.run([programs["load"], *arguments], check=False, capture_output=True, timeout=10).returncode == 1
 
 
 def test_server_that_dies_is_told_with_its_log(tmp_path: Path) -> None:
     failing = tmp_path / "failing"
     failing.write_text("#!/bin/sh\necho out of luck >&2\nexit 3\n")
     failing.chmod(0o700)
-    with pytest.raises(ServerError, match=r"status 3:\nout of luck"), limit(failing, "each", None, tmp_path / "log"):
+    with pytest.raises(ServerError, match=r"status 3:\nout of luck"), limit(failing, ("each",), None, tmp_path / "log"):
         pass
 
 
@@ -228,49 +237,92 @@ def test_file_system() -> None:
     assert file_system(Path("/srv/faster"), mounts) == "ext4"
 
 
-def summary(name: str, *rounds: tuple[float, float]) -> Summary:
+def summary(name: str, *rounds: tuple[float, float | None]) -> Summary:
     """Of rounds given as CPU seconds of Feige and C."""
-    results: list[tuple[Result, Result]] = [(RESULT | {"cpu_s": a}, RESULT | {"cpu_s": b}) for a, b in rounds]
+    results: list[Round] = [
+        (RESULT | {"cpu_s": feige}, None if limit is None else RESULT | {"cpu_s": limit}) for feige, limit in rounds
+    ]
     return Summary(BY_NAME[name], results)
 
 
 def test_summary_takes_medians_and_ratios_of_the_same_round() -> None:
     seen = summary("fan", (0.6, 0.5), (1.0, 1.0), (0.9, 0.5))
-    assert seen.feige == Spread(pytest.approx(9.0), pytest.approx(6.0), pytest.approx(10.0))
-    assert seen.ratio == Spread(pytest.approx(1.2), pytest.approx(1.0), pytest.approx(1.8))
-    assert seen.is_met
+    (row,) = seen.rows
+    assert row.feige == Spread(pytest.approx(9.0), pytest.approx(6.0), pytest.approx(10.0))
+    assert row.ratio == Spread(pytest.approx(1.2), pytest.approx(1.0), pytest.approx(1.8))
+    assert row.is_met
     assert seen.middle["cpu_s"] == 0.9
-    assert not summary("fan", (0.7, 0.5)).is_met
-    assert summary("fan", (0.7, 0.0)).ratio is None
-    assert not summary("fan", (0.7, 0.0)).is_met
-    assert summary("send", (0.006, 0.001)).is_met  # 60 µs a message
-    assert not summary("send", (0.0061, 0.006)).is_met
-    assert summary("connect", (1.0, 1.0)).is_met is None
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "is_met"),
+    [
+        ("fan", (0.65, 0.5), True),
+        ("fan", (0.7, 0.5), False),
+        ("fan", (0.7, 0.0), False),  # no ratio
+        ("fan", (0.7, None), False),
+        ("send", (0.006, 0.001), True),  # 60 µs a message
+        ("send", (0.0061, 0.006), False),
+        ("send", (0.006, None), True),
+        ("connect", (1.0, 1.0), None),
+    ],
+)
+def test_targets(name: str, pair: tuple[float, float | None], is_met: bool | None) -> None:
+    (row,) = summary(name, pair).rows
+    assert row.is_met is is_met
+    assert (row.ratio is None) == (not pair[1])
+
+
+def test_target_from_below() -> None:
+    target = Target(0.3, "ratio", "at least")
+    assert str(target) == "≥ 0.3 × C"
+    assert target.admits(0.3)
+    assert not target.admits(0.29)
 
 
 def test_table_marks_what_was_missed() -> None:
-    text = table([summary("fan", (0.7, 0.5), (0.8, 0.5)), summary("send", (0.001, 0.001)), summary("connect", (1, 1))])
+    text = table([summary("fan", (0.7, 0.5), (0.8, 0.5)), summary("send", (0.001, None)), summary("connect", (1, 1))])
     _, _, fan, send, connect = text.splitlines()
     assert fan.split()[-1] == "MISSED"
     assert "7.50 (7.00–8.00)" in fan
     assert "1.50 (1.40–1.60)" in fan
     assert "≤ 1.3 × C" in fan
     assert send.split()[-1] == "met"
+    assert send.count("–") == 2
     assert connect.split()[-1] == "1.00"
     assert "80% of it in the kernel" in details([summary("fan", (0.5, 0.5))])
 
 
+def test_a_scenario_of_several_figures_has_a_row_for_each() -> None:
+    phases = {"requests": 100, "connections": 64, "answer_bytes": 10, "p50_ms": 1.0, "p99_ms": 2.0, "max_ms": 3.0}
+    result = RESULT | phases | {f"paced_{key}": value for key, value in (RESULT | phases).items()}
+    together = Summary(BY_NAME["rest-send"], [(result, result)])
+    first, *others = table([together]).splitlines()[2:]
+    assert first.startswith("rest-send")
+    assert "≤ 8" in first
+    assert [line.split()[0] for line in others] == ["requests/s", "µs"]
+    assert "≥ 800" in others[0]
+    assert others[0].endswith("MISSED")
+    assert "at 50 a second: p50 1.00" in details([together])
+
+
 def test_json_has_every_round(tmp_path: Path) -> None:
-    write_json(tmp_path / "out.json", "a\nb", [summary("fan", (0.6, 0.5), (0.7, 0.5))])
+    write_json(tmp_path / "out.json", "a\nb", [summary("fan", (0.6, 0.5), (0.7, None))])
     document = json.loads((tmp_path / "out.json").read_text())
     assert document["machine"] == ["a", "b"]
-    assert [each["feige"]["cpu_s"] for each in document["scenarios"]["fan"]["rounds"]] == [0.6, 0.7]
+    fan = document["scenarios"]["fan"]
+    assert [each["feige"]["cpu_s"] for each in fan["rounds"]] == [0.6, 0.7]
+    assert [each["c"] and each["c"]["cpu_s"] for each in fan["rounds"]] == [0.5, None]
+    assert fan["figures"][0]["target"] == "≤ 1.3 × C"
 
 
 def test_seeds_only_what_is_needed() -> None:
-    assert needed([BY_NAME["send"]], False) == {"users": 0, "group_size": 0, "singles": 100}
-    assert needed([BY_NAME["idle"], BY_NAME["fan"]], False) == {"users": 10_000, "group_size": 1000, "singles": 0}
-    assert needed(list(SCENARIOS), True) == {"users": 1000, "group_size": 1000, "singles": 250}
+    assert needed([BY_NAME["send"]], False) == Needs(singles=100)
+    assert needed([BY_NAME["idle"], BY_NAME["fan"]], False) == Needs(users=10_000, group_size=1000)
+    every = needed(list(SCENARIOS), True)
+    assert every == Needs(users=1000, group_size=1000, singles=250, talks=32, messages=200, contacts=200)
+    assert every.all_users == 1001
+    assert Needs(contacts=3).all_users == 4
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--rounds", "0"], ["--rounds", "x"]])
@@ -281,19 +333,125 @@ def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str])
     assert "error:" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schemas]:
+    folder = tmp_path_factory.mktemp("databases")
+    with Databases(folder) as started:
+        yield Schemas(started, folder)
+
+
+@pytest.fixture
+async def bench(programs: Programs, schemas: Schemas, tmp_path: Path) -> Bench:
+    needs = Needs(group_size=3, singles=2, talks=2, messages=5, contacts=3)
+    population = await populate(tmp_path / "seed", needs)
+    return Bench(programs, population, schemas.databases, schemas, tmp_path, Cpus(None, None), quick=True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "deliveries"), [("fan", {"messages": 20, "warm-up": 1}, 60), ("send", {"messages": 400}, 400)]
 )
-async def test_against_the_real_server(
-    programs: Programs, tmp_path: Path, name: str, options: dict[str, int], deliveries: int
+async def test_sockets_against_the_real_server(
+    bench: Bench, name: str, options: dict[str, int], deliveries: int
 ) -> None:
-    population = await populate(tmp_path / "seed", users=0, group_size=3, singles=2)
     scenario = dataclasses.replace(BY_NAME[name], quick_sessions=4, quick_options=options)
-    bench = Bench(programs, population, tmp_path, Cpus(None, None), quick=True)
-    feige, c = (
-        await asyncio.to_thread(bench.against_feige, scenario),
-        await asyncio.to_thread(bench.against_limit, scenario),
-    )
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is not None
     assert feige["deliveries"] == c["deliveries"] == deliveries
-    assert Summary(scenario, [(feige, c)]).feige.median > 0
-    assert not (tmp_path / "data").exists()
+    assert Summary(scenario, [(feige, c)]).rows[0].feige.median > 0
+    assert not (bench.work / "data").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "connections", "at_least"), [("rest-send", 4, 300), ("rest-history", 4, 800), ("rest-list", 1, 600)]
+)
+async def test_rest_against_the_real_server(bench: Bench, name: str, connections: int, at_least: int) -> None:
+    rate = 200 if BY_NAME[name].rate else 0
+    scenario = dataclasses.replace(BY_NAME[name], connections=connections, quick_count=60, rate=rate)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is not None
+    assert feige["requests"] == c["requests"] == 60
+    assert feige["answer_bytes"] == c["answer_bytes"] > at_least
+    assert feige.get("paced_requests", 0) == rate
+    assert 0 < c["p50_ms"] <= c["p99_ms"] <= c["max_ms"]
+    assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["append-asyncmy", "append-two", "append-sqlite"])
+async def test_appends(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(append, "PLACES", Needs(singles=3))
+    scenario = dataclasses.replace(BY_NAME[name], batch=20, quick_messages=400)
+    bench = dataclasses.replace(bench, programs=build(bench.work, scenario.programs))
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert feige["messages"] == 400 * scenario.processes
+    assert feige["batches"] == feige["messages"] / 20
+    if scenario.driver:
+        assert c is not None
+        assert (c["messages"], c["batches"]) == (400, 20)
+    assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
+
+
+@pytest.mark.slow
+async def test_events_between_processes(bench: Bench) -> None:
+    scenario = dataclasses.replace(BY_NAME["bus"], quick_events=500, batch=10)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is None
+    assert (feige["events"], feige["disordered"]) == (500, 0)
+    assert 0 < feige["p50_ms"] <= feige["p99_ms"] <= feige["max_ms"]
+    assert feige["cpu_s"] == feige["published_cpu_s"] + feige["received_cpu_s"] > 0
+    assert "µs out" in details([Summary(scenario, [(feige, c)])])
+
+
+@pytest.mark.slow
+def test_what_is_not_stored_or_numbered_is_noticed(schemas: Schemas) -> None:
+    schema = schemas.get(Needs(singles=3))
+    schema.check(0)
+    with pytest.raises(RunError, match="0 messages of 1 are stored, 0 conversations"):
+        schema.check(1)
+    schema.run("UPDATE conversations SET last_seq=1 LIMIT 1")
+    with pytest.raises(RunError, match="1 conversations have gaps"):
+        schema.check(0)
+
+
+def test_a_worker_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
+    order = courier.Order(f"redis://127.0.0.1:{free_port()}/0", True, 1, 1, 1, 1)
+    with pytest.raises(RunError, match=r"status 1:(.|\n)*Redis at"):
+        run_together("bench.courier", [order], tmp_path)
+
+
+def test_a_missing_database_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(databases.shutil, "which", lambda name, path=None: None)
+    for start, package in ((databases.mariadb, "mariadb-server"), (databases.redis, "redis-server")):
+        with pytest.raises(ServerError, match=f"apt-get install {package}"), start(tmp_path / package):
+            pass
+
+
+def test_redis_is_started_and_ended(tmp_path: Path) -> None:
+    with Databases(tmp_path) as started:
+        running = started.redis
+        assert started.redis is running
+        assert running.url.startswith("redis://127.0.0.1:")
+        assert memory_of(running.pid).rss > 0
+    with pytest.raises(ValueError, match="no process"):
+        memory_of(running.pid)
+
+
+@pytest.mark.slow
+async def test_rest_takes_nothing_but_answers(bench: Bench) -> None:
+    requests = {
+        "GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n\r\n": "HTTP/1.1 401",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n": "closed a connection",
+    }
+
+    def run() -> None:
+        with bench.feige() as running:
+            for text, refusal in requests.items():
+                file = bench.work / "requests"
+                file.write_text(f"{len(text)}\n{text}")
+                place = {"port": running.port, "pid": running.pid, "requests": file, "connections": 1}
+                with pytest.raises(RunError, match=refusal):
+                    bench.generate("rest", "full", place | {"count": 5})
+
+    await asyncio.to_thread(run)
