@@ -12,7 +12,7 @@ from typing import Any, Final
 from bench import servers
 from bench.databases import Databases
 from bench.scenario import RunError
-from bench.schemas import Schemas
+from bench.schemas import Schema, Schemas
 from bench.seed import Population
 from bench.servers import Cpus, Running
 
@@ -51,6 +51,21 @@ class Bench:
         finally:
             shutil.rmtree(data_dir)
         _check_log(log)
+
+    @contextlib.contextmanager
+    def nodes(self, count: int, schema: Schema) -> Iterator[list[Running]]:
+        """So many servers of one service, each on a port of its own, on whatever CPU is free. RunError, ServerError."""
+        shared = ("--database", schema.url, "--redis", self.databases.redis.url)
+        logs = [self.work / f"node{number}.log" for number in range(count)]
+        with contextlib.ExitStack() as started:
+            yield [
+                started.enter_context(
+                    servers.feige(schema.population.data_dir, None, log, *shared, "--node", f"bench-{number}")
+                )
+                for number, log in enumerate(logs)
+            ]
+        for log in logs:
+            _check_log(log)
 
     def generate(
         self,

@@ -1,11 +1,12 @@
 """What is measured: one entry for each scenario, with its sizes, its figures and their targets."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from bench import append, bus, rest, sockets
 from bench.append import AppendScenario
 from bench.bus import BusScenario
+from bench.nodes import NodesScenario
 from bench.rest import RestScenario
 from bench.scenario import Figure, Result, Scenario, Target, busy, cpu_per, quantiles, rate_of
 from bench.seed import MAX_MEMBERS, Needs
@@ -58,6 +59,19 @@ def _rest_figures() -> tuple[Figure, ...]:
         Figure("µs CPU/request", 0, cpu_per("requests")),
     )
 
+
+_NODES_SEND: Final[dict[str, Any]] = {
+    "mode": "send",
+    "sessions": 200,
+    "quick_sessions": 200,
+    "options": {"messages": 40_000, "window": 8, "warm-up": 20},
+    "quick_options": {"messages": 8_000, "window": 8, "warm-up": 5},
+    "needs": Needs(singles=250),
+    "peers": sockets.pairs,
+    "variant": "joined",
+    "figures": (Figure("messages/s", 0, rate_of("messages")), Figure("µs CPU/message", 1, cpu_per("messages"))),
+    "details": _throughput("messages"),
+}
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     SocketScenario(
@@ -233,6 +247,31 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         figures=(Figure("µs CPU/event", 1, cpu_per("events"), Target(25)),),
         details=bus.details,
     ),
+    NodesScenario(
+        name="nodes-rate",
+        title="p99 at a receiver on another node, 2,000 durable messages/s over 500 sessions, MariaDB and Redis",
+        nodes=2,
+        mode="rate",
+        sessions=500,
+        quick_sessions=500,
+        options={"rate": 2000, "seconds": 10},
+        quick_options={"rate": 2000, "seconds": 2},
+        needs=Needs(singles=250),
+        peers=sockets.pairs,
+        variant="each",
+        figures=(
+            Figure("ms", 2, lambda result: float(result["p99_ms"]), Target(40)),
+            Figure("µs CPU/message", 1, cpu_per("messages")),
+        ),
+        details=_latency,
+    ),
+    NodesScenario(
+        name="nodes-one",
+        title="durable send, ack and one delivery on MariaDB and Redis, one node; 200 connections, window 8",
+        nodes=1,
+        **_NODES_SEND,
+    ),
+    NodesScenario(name="nodes-two", title="the same, every message to the other of two nodes", nodes=2, **_NODES_SEND),
 )
 
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}

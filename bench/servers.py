@@ -89,11 +89,11 @@ def limit(program: Path, variant: Sequence[str], cpu: int | None, log: Path) -> 
 
 
 @contextlib.contextmanager
-def feige(data_dir: Path, cpu: int | None, log: Path) -> Iterator[Running]:
-    """The real thing, as an operator starts it. ServerError."""
+def feige(data_dir: Path, cpu: int | None, log: Path, *options: str) -> Iterator[Running]:
+    """The real thing, as an operator starts it, with these options besides. ServerError."""
     port, tcp_port = free_port(), free_port()
     command = [sys.executable, str(ROOT / "run.py"), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--tcp-port", str(tcp_port), "--data-dir", str(data_dir)]
+    command += ["--tcp-port", str(tcp_port), "--data-dir", str(data_dir), *options]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FEIGE_")}
     with _process(command, cpu, log, clean | FEIGE_ENVIRONMENT) as process:
         _wait_until(lambda: _is_ready(port), process, log)

@@ -405,6 +405,16 @@ async def test_events_between_processes(bench: Bench) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["nodes-one", "nodes-two"])
+async def test_nodes(bench: Bench, name: str) -> None:
+    options = {"messages": 400, "window": 4, "warm-up": 2}
+    scenario = dataclasses.replace(BY_NAME[name], needs=Needs(singles=2), quick_sessions=4, quick_options=options)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is not None
+    assert feige["deliveries"] == c["deliveries"] == 400
+
+
+@pytest.mark.slow
 def test_what_is_not_stored_or_numbered_is_noticed(schemas: Schemas) -> None:
     schema = schemas.get(Needs(singles=3))
     schema.check(0)
