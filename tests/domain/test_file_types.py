@@ -45,7 +45,7 @@ OFFICE = "application/vnd.openxmlformats-officedocument"
             "application/vnd.oasis.opendocument.text",
         ),
         (archive("META-INF/MANIFEST.MF"), "application/java-archive"),
-        (gzip.compress(b"x"), "application/gzip"),
+        (gzip.compress(b"x", mtime=0), "application/gzip"),
         (b"\0" * 257 + b"ustar", "application/x-tar"),
         (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
         (b"\0\0\0\x18ftypmp42", "video/mp4"),

@@ -9,12 +9,16 @@ from sqlalchemy import delete, insert, update
 from storage import DoctorStore, open_mysql, open_mysql_doctor, open_sqlite, open_sqlite_doctor
 from storage.sql.tables import contacts, conversations, members, messages
 from tests.storage.world import Clock, World
+from tests.world import NOBODY
 
 
 class Ward(World):
     """A world with some conversations, and the doctor who looks at it."""
 
     doctor: DoctorStore
+    group_id: int
+    single_id: int
+    people: list[int]
 
     async def damage(self, *statements: object) -> None:
         async with self.stores.database.writing() as connection:
@@ -34,9 +38,10 @@ async def ward(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await stores.start()
     ward = Ward(stores, clock)
     ward.doctor = open_mysql_doctor(url) if url else open_sqlite_doctor(path)
-    one, two, three = await ward.users(3)
+    one, two, three = ward.people = await ward.users(3)
     group = await ward.group(one, [two, three])
     single = await ward.single(one, two)
+    ward.group_id, ward.single_id = group.id, single.id
     for conversation in (group, single):
         await ward.send_all(conversation.id, one, ["a", "b", "c"])
         await ward.mark(conversation.id, two, (1, 2))
@@ -63,9 +68,10 @@ async def test_counts_are_repaired(ward: Ward) -> None:
     assert all("repaired" in text for text in await ward.texts(repair=True))
     assert await ward.texts() == []
     # Messages can be sent again, and their numbers go on where they were.
-    message = await ward.send(1, 1)
+    one, two, _ = ward.people
+    message = await ward.send(ward.group_id, one)
     assert message.seq == 4
-    assert (await ward.mark(1, 2)).read_seq == 3
+    assert (await ward.mark(ward.group_id, two)).read_seq == 3
 
 
 async def test_what_cannot_be_repaired_is_told_every_time(ward: Ward) -> None:
@@ -73,7 +79,7 @@ async def test_what_cannot_be_repaired_is_told_every_time(ward: Ward) -> None:
     for repair in (True, False):
         (found,) = await ward.texts(repair=repair)
         assert "gap" in found
-        assert "2 (1, 2)" in found
+        assert f"2 ({ward.group_id}, {ward.single_id})" in found
         assert "repaired" not in found
     await ward.damage(delete(messages).where(messages.c.seq == 3))
     assert "last messages are missing" in "".join(await ward.texts())
@@ -81,16 +87,21 @@ async def test_what_cannot_be_repaired_is_told_every_time(ward: Ward) -> None:
 
 async def test_a_group_without_an_owner(ward: Ward) -> None:
     await ward.damage(update(members).where(members.c.role == "owner").values(role="member"))
-    assert await ward.texts(repair=True) == ["groups without an owner: 1 (1)"]
+    assert await ward.texts(repair=True) == [f"groups without an owner: 1 ({ward.group_id})"]
 
 
 async def test_rows_that_belong_to_nothing_are_deleted(ward: Ward) -> None:
     await ward.damage(
         insert(members).values(
-            conversation_id=1, user_id=99, role="member", status="active", joined_at_ms=1, updated_at_ms=1
+            conversation_id=ward.group_id,
+            user_id=NOBODY,
+            role="member",
+            status="active",
+            joined_at_ms=1,
+            updated_at_ms=1,
         ),
-        update(conversations).where(conversations.c.id == 1).values(member_count=4),
-        insert(contacts).values(user_id=1, contact_id=98, created_at_ms=1, updated_at_ms=1),
+        update(conversations).where(conversations.c.id == ward.group_id).values(member_count=4),
+        insert(contacts).values(user_id=ward.people[0], contact_id=NOBODY, created_at_ms=1, updated_at_ms=1),
     )
     found = await ward.texts(repair=True)
     assert len(found) == 3, found
