@@ -149,6 +149,8 @@ class Server:
             feeding = self._tasks.spawn(feed.run())
             opened.push_async_callback(asyncio.wait, [feeding])
             opened.callback(feed.stop)
+        self._tasks.spawn(use_cases.search.keep_index())
+        opened.callback(use_cases.search.close)
         await edge.start()
         if node is not None:
             await node.start()

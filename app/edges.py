@@ -117,6 +117,7 @@ def web_app(
             conversations=use_cases.conversations,
             groups=use_cases.groups,
             messages=use_cases.messages,
+            search=use_cases.search,
             files=use_cases.files,
             broadcasts=use_cases.broadcasts,
             client_events=use_cases.client_events,

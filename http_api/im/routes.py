@@ -11,6 +11,7 @@ from domain.messages import Messages
 from domain.ports import Clock
 from domain.presence import Presence
 from domain.profiles import Profiles
+from domain.search import MessageSearch
 from http_api.im.accounts import AccountRoutes
 from http_api.im.conversations import ConversationRoutes
 from http_api.im.extras import ExtraRoutes
@@ -18,6 +19,7 @@ from http_api.im.files import FileRoutes
 from http_api.im.groups import GroupRoutes
 from http_api.im.messages import MessageRoutes
 from http_api.im.realtime import ConnectionCount, RealtimeRoutes
+from http_api.im.search import SearchRoutes
 from http_api.im.system import SystemRoutes
 from http_api.registry import RouteGroup
 
@@ -33,6 +35,7 @@ def im_groups(
     broadcasts: Broadcasts,
     client_events: ClientEvents,
     cascade: Cascade,
+    search: MessageSearch,
     presence: Presence,
     connection_count: ConnectionCount,
     clock: Clock,
@@ -44,6 +47,7 @@ def im_groups(
         *GroupRoutes(groups).groups(),
         *MessageRoutes(messages, profiles).groups(),
         *FileRoutes(files).groups(),
+        *SearchRoutes(search, profiles).groups(),
         *RealtimeRoutes(presence, profiles, connection_count).groups(),
         *ExtraRoutes(broadcasts, client_events, cascade).groups(),
         *SystemRoutes(clock, version).groups(),

@@ -43,6 +43,7 @@ MaxMembers = Annotated[int, Field(ge=MIN_MEMBERS, le=MAX_MEMBERS)]
 PageSize = Annotated[QueryInt, Field(ge=1, le=200)]
 HistorySize = Annotated[QueryInt, Field(ge=1, le=200)]
 RoleName = Literal["owner", "admin", "member"]
+KindName = Literal["text", "image", "file", "audio", "video", "location", "system"]
 StatusName = Literal["active", "left", "removed"]
 
 
@@ -177,6 +178,15 @@ class LocationSend(RequestModel):
     content: Annotated[str, StringConstraints(max_length=MAX_CONTENT_CHARS)] = ""
     client_msg_id: ClientMsgId | None = None
     is_silent: bool = False
+
+
+class MessageSearch(RequestModel):
+    """im API 4.4."""
+
+    keyword: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    conversation_id: QueryId | None = None
+    message_type: KindName | None = None
+    limit: PageSize = 20
 
 
 class UnreadQuery(RequestModel):

@@ -58,6 +58,7 @@ class World(Rules):
             broadcasts=self.broadcasts,
             client_events=self.client_events,
             cascade=self.cascade,
+            search=self.search,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             clock=self.clock,
