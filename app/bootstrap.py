@@ -31,6 +31,7 @@ from domain.ports import EventHandler
 from gateway.hub import Hub
 from gateway.listener import Reception
 from gateway.stats import GatewayStats
+from http_api.loopback import Loopback
 from http_api.server import build_probes_app
 
 log = structlog.get_logger("server")
@@ -127,12 +128,14 @@ class Server:
         labels = {"node": self._node, "worker": str(self._worker), "role": config.server.role}
         registry = registry_for(edge, stores, shared, labels)
         opened.callback(LoopLag(registry).close)
+        loopback = Loopback()
         app = web_app(
             config=config,
             use_cases=use_cases,
             shared=shared,
             stats=stats,
             clock=clock,
+            loopback=loopback,
             readiness=readiness,
             metrics=registry,
         )
@@ -156,6 +159,7 @@ class Server:
             await node.start()
         http = runner.server
         assert http is not None
+        loopback.attach(http)
         endpoints = [] if config.server.role == "http" else socket_endpoints()
         await self._listen_for_metrics(opened, readiness, registry)
         await self._listen(

@@ -22,6 +22,7 @@ from gateway.wire import over_tcp, over_websocket
 from http_api.edges import EDGES
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
+from http_api.loopback import Loopback
 from http_api.messenger.routes import messenger_groups
 from http_api.probes import Readiness
 from http_api.server import build_app
@@ -105,6 +106,7 @@ def web_app(
     shared: Shared,
     stats: GatewayStats,
     clock: Clock,
+    loopback: Loopback,
     readiness: Readiness,
     metrics: CollectorRegistry,
 ) -> web.Application:
@@ -124,6 +126,10 @@ def web_app(
             cascade=use_cases.cascade,
             presence=use_cases.presence,
             connection_count=lambda: stats.connections,
+            limiter=shared.limiter,
+            loopback=loopback,
+            http=config.http,
+            limits=config.accounts,
             clock=clock,
             version=VERSION,
         )

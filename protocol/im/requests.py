@@ -1,4 +1,4 @@
-"""The request models of im, in the order of im API 1 to 7."""
+"""The request models of im, in the order of im API 1 to 10."""
 
 from typing import Annotated, Any, Literal
 
@@ -263,3 +263,9 @@ class GroupJoin(RequestModel):
     """`POST /groups/join`, an extra."""
 
     invite_code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class AttackQuery(RequestModel):
+    """im API 10.6."""
+
+    attack_type: Annotated[str, StringConstraints(min_length=1, max_length=50)]
