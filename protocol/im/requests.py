@@ -240,9 +240,9 @@ class FileQuery(RequestModel):
 
 
 class GroupMembersQuery(RequestModel):
-    """im API 7.1: `?user_ids=2&user_ids=3`."""
+    """im API 7.1: `?user_ids=2&user_ids=3`, as many as a request line holds."""
 
-    user_ids: Annotated[tuple[QueryId, ...], Field(max_length=1000, strict=False)] = ()
+    user_ids: Annotated[tuple[QueryId, ...], Field(max_length=200, strict=False)] = ()
 
 
 class GroupMembersBody(RequestModel):
