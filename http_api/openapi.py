@@ -117,7 +117,7 @@ def _successes(edge: Edge, route: Route) -> Iterable[tuple[str, Json]]:
 def _success(edge: Edge, route: Route) -> Json:
     response: Json = {"description": HTTPStatus(route.status).phrase}
     if route.sends_file:
-        return response | {"content": {_BINARY: {"schema": {"type": "string", "contentMediaType": _BINARY}}}}
+        return response | {"content": {"*/*": {"schema": {}}}}
     example = edge.success(route.returns)
     if example is not None:
         response["content"] = _content(example)
