@@ -235,8 +235,8 @@ class SearchStore(Protocol):
         ...
 
     async def index_next(self) -> bool:
-        """One step of work on the index, some 50 ms long. False if there is nothing to do, or another process does it.
-        It may be ended at any moment, by kill -9 too."""
+        """One step of work on the index, of some ten milliseconds. False if there is nothing to do, or another process
+        does it. It may be ended at any moment, by kill -9 too."""
         ...
 
 
