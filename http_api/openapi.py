@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from http_api.binding import PathTemplate
 from http_api.edge import Edge, Fault
-from http_api.examples import OrNull
+from http_api.examples import AnyObject, OrNull
 from http_api.registry import Access, Route, RouteGroup
 from http_api.uploads import FILE_FIELD
 
@@ -149,7 +149,7 @@ def _content(example: Any) -> Json:
 def plain(example: Any) -> Any:
     """The example as JSON has it."""
     match example:
-        case OrNull(value):
+        case OrNull(value) | AnyObject(value):
             return plain(value)
         case dict():
             return {name: plain(value) for name, value in example.items()}
@@ -165,6 +165,8 @@ def schema_of(example: Any) -> Json:
         case OrNull(value):
             schema = schema_of(value)
             return schema | {"type": [schema["type"], "null"]}
+        case AnyObject():
+            return {"type": "object"}
         case bool():
             return {"type": "boolean"}
         case int():

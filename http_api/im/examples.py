@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from http_api.examples import OrNull
+from http_api.examples import AnyObject, OrNull
 
 USER: Final[dict[str, Any]] = {"id": 1, "standard_id": "test123", "name": "测试用户", "is_active": True}
 
@@ -156,7 +156,7 @@ CLIENT_EVENT: Final[dict[str, Any]] = {
     "id": 1,
     "user_id": 1,
     "event_type": "check_in",
-    "data": {"place": "总部"},
+    "data": AnyObject({"place": "总部"}),
     "occurred_at": "2025-01-08T08:00:00Z",
     "created_at": "2025-01-08T08:00:02Z",
 }
