@@ -31,6 +31,7 @@ from domain.ports import EventHandler
 from gateway.hub import Hub
 from gateway.listener import Reception
 from gateway.stats import GatewayStats
+from http_api.loopback import Loopback
 from http_api.server import build_probes_app
 
 log = structlog.get_logger("server")
@@ -127,12 +128,14 @@ class Server:
         labels = {"node": self._node, "worker": str(self._worker), "role": config.server.role}
         registry = registry_for(edge, stores, shared, labels)
         opened.callback(LoopLag(registry).close)
+        loopback = Loopback()
         app = web_app(
             config=config,
             use_cases=use_cases,
             shared=shared,
             stats=stats,
             clock=clock,
+            loopback=loopback,
             readiness=readiness,
             metrics=registry,
         )
@@ -149,11 +152,14 @@ class Server:
             feeding = self._tasks.spawn(feed.run())
             opened.push_async_callback(asyncio.wait, [feeding])
             opened.callback(feed.stop)
+        self._tasks.spawn(use_cases.search.keep_index())
+        opened.callback(use_cases.search.close)
         await edge.start()
         if node is not None:
             await node.start()
         http = runner.server
         assert http is not None
+        loopback.attach(http)
         endpoints = [] if config.server.role == "http" else socket_endpoints()
         await self._listen_for_metrics(opened, readiness, registry)
         await self._listen(

@@ -6,6 +6,7 @@ A command imports what it needs when it runs: the database's libraries take half
 import argparse
 import asyncio
 import getpass
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -83,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--fix", action="store_true", help="repair what can be repaired")
     doctor.set_defaults(command=_doctor)
 
+    postman = commands.add_parser("postman", parents=[common], help="print a Postman collection of all endpoints")
+    postman.set_defaults(command=_postman)
+
     check = commands.add_parser("check-config", parents=[common], help="read the configuration and show it")
     check.set_defaults(command=_check_config)
 
@@ -135,6 +139,13 @@ def _doctor(config: Config, options: argparse.Namespace) -> int:
         print(f"- {fault}")
     print("something is wrong" if diagnosis.faults else "nothing is wrong")
     return 1 if diagnosis.faults else 0
+
+
+def _postman(config: Config, options: argparse.Namespace) -> int:
+    from app.postman import collection
+
+    print(json.dumps(asyncio.run(collection()), ensure_ascii=False, indent=2))
+    return 0
 
 
 def _check_config(config: Config, options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from gateway.wire import over_tcp, over_websocket
 from http_api.edges import EDGES
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
+from http_api.loopback import Loopback
 from http_api.messenger.routes import messenger_groups
 from http_api.probes import Readiness
 from http_api.server import build_app
@@ -105,6 +106,7 @@ def web_app(
     shared: Shared,
     stats: GatewayStats,
     clock: Clock,
+    loopback: Loopback,
     readiness: Readiness,
     metrics: CollectorRegistry,
 ) -> web.Application:
@@ -117,12 +119,17 @@ def web_app(
             conversations=use_cases.conversations,
             groups=use_cases.groups,
             messages=use_cases.messages,
+            search=use_cases.search,
             files=use_cases.files,
             broadcasts=use_cases.broadcasts,
             client_events=use_cases.client_events,
             cascade=use_cases.cascade,
             presence=use_cases.presence,
             connection_count=lambda: stats.connections,
+            limiter=shared.limiter,
+            loopback=loopback,
+            http=config.http,
+            limits=config.accounts,
             clock=clock,
             version=VERSION,
         )

@@ -25,6 +25,7 @@ from domain.ports import Clock, CodeSender
 from domain.presence import Presence
 from domain.profiles import Profiles
 from domain.rosters import Rosters
+from domain.search import MessageSearch
 from domain.tokens import Tokens
 
 
@@ -81,6 +82,7 @@ class UseCases:
             clock=clock,
             limits=config.messages,
         )
+        self.search = MessageSearch(stores.search, rosters, lambda: stores.log.queued > 0)
         self.presence = Presence(
             directory=shared.directory,
             store=stores.conversations,

@@ -260,6 +260,10 @@ class Accounts:
         refresh = Claims(login.user_id, login.id, login.refresh_id, login.dialect, login.expires_at_ms)
         return TokenPair(self._tokens.sign("access", access), self._tokens.sign("refresh", refresh), access_s)
 
+    def token_of(self, identity: Identity) -> str:
+        """The access token of somebody who has shown it, once more."""
+        return self._tokens.sign("access", identity.claims)
+
     async def refresh(self, refresh_token: str) -> TokenPair:
         """Rotates. A refresh token that was used before revokes its whole login (RFC 9700 section 4.14.2).
 

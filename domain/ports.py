@@ -223,6 +223,23 @@ class TimerStore(Protocol):
         ...
 
 
+class SearchStore(Protocol):
+    """Search in messages. The index is made off the hot path; what it does not hold yet is found all the same."""
+
+    async def find(
+        self, user_id: int, keyword: str, *, conversation_id: int | None, kind: MessageKind | None, limit: int
+    ) -> tuple[list[Message], int]:
+        """Messages whose content, file name or address contains the keyword, literally and without case or width
+        (NFKC), in the user's active conversations and what they see of them: the newest first, by id, and how many
+        there are, counted up to 1,000. Every change that was committed before the call counts."""
+        ...
+
+    async def index_next(self) -> bool:
+        """One step of work on the index, of some ten milliseconds. False if there is nothing to do, or another process
+        does it. It may be ended at any moment, by kill -9 too."""
+        ...
+
+
 class ConversationEdit(Protocol):
     """One conversation, locked until the surrounding block ends. Reads see the changes made before."""
 

@@ -9,13 +9,14 @@ from pydantic.json_schema import models_json_schema
 
 from http_api.binding import PathTemplate
 from http_api.edge import Edge, Fault
+from http_api.examples import AnyObject, OrNull
 from http_api.registry import Access, Route, RouteGroup
 from http_api.uploads import FILE_FIELD
 
 Json = dict[str, Any]
 _BINARY: Final = "application/octet-stream"
 _REFERENCES: Final = "#/components/schemas/{model}"
-_EXAMPLE_FAULT: Final = Fault(("body", "field_name"), "Field required", "missing")
+_EXAMPLE_FAULT: Final = Fault(("body", "field_name", 0), "Field required", "missing")
 
 
 def openapi_document(groups: Sequence[RouteGroup], *, title: str, version: str) -> Json:
@@ -116,7 +117,7 @@ def _successes(edge: Edge, route: Route) -> Iterable[tuple[str, Json]]:
 def _success(edge: Edge, route: Route) -> Json:
     response: Json = {"description": HTTPStatus(route.status).phrase}
     if route.sends_file:
-        return response | {"content": {_BINARY: {"schema": {"type": "string", "contentMediaType": _BINARY}}}}
+        return response | {"content": {"*/*": {"schema": {}}}}
     example = edge.success(route.returns)
     if example is not None:
         response["content"] = _content(example)
@@ -142,13 +143,30 @@ def _failures(edge: Edge, route: Route) -> Iterable[tuple[str, Json]]:
 
 
 def _content(example: Any) -> Json:
-    return {"application/json": {"schema": schema_of(example), "example": example}}
+    return {"application/json": {"schema": schema_of(example), "example": plain(example)}}
+
+
+def plain(example: Any) -> Any:
+    """The example as JSON has it."""
+    match example:
+        case OrNull(value) | AnyObject(value):
+            return plain(value)
+        case dict():
+            return {name: plain(value) for name, value in example.items()}
+        case list() | tuple():
+            return [plain(value) for value in example]
+    return example
 
 
 def schema_of(example: Any) -> Json:
-    """The JSON schema that an example shows: every field that is there is required; null says nothing of a
-    type."""
+    """The JSON schema that an example shows: every field that is there is required, an object whose names are numbers
+    may have others; null says nothing of a type."""
     match example:
+        case OrNull(value):
+            schema = schema_of(value)
+            return schema | {"type": [schema["type"], "null"]}
+        case AnyObject():
+            return {"type": "object"}
         case bool():
             return {"type": "boolean"}
         case int():
@@ -157,9 +175,16 @@ def schema_of(example: Any) -> Json:
             return {"type": "number"}
         case str():
             return {"type": "string"}
+        case dict() if example and all(name.isdecimal() for name in example):
+            return {"type": "object", "additionalProperties": schema_of(next(iter(example.values())))}
         case dict():
             properties = {name: schema_of(value) for name, value in example.items()}
             return {"type": "object", "properties": properties, "required": list(properties)}
         case list() | tuple():
-            return {"type": "array", "items": schema_of(example[0]) if example else {}}
+            kinds: list[Json] = []
+            for value in example:
+                schema = schema_of(value)
+                if schema not in kinds:
+                    kinds.append(schema)
+            return {"type": "array", "items": {"anyOf": kinds} if len(kinds) > 1 else kinds[0] if kinds else {}}
     return {}

@@ -22,6 +22,7 @@ from domain.ports import Bus, PresenceDirectory
 from domain.presence import Presence
 from domain.profiles import Profiles
 from domain.rosters import Rosters
+from domain.search import MessageSearch
 from domain.tokens import TokenLimits, Tokens
 from storage import open_sqlite
 from storage.blobs.disk import DiskBlobStore
@@ -133,6 +134,7 @@ class Rules:
         )
         self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
         self.cascade = Cascade(accounts=self.accounts, stream=None)
+        self.search = MessageSearch(self.stores.search, self.rosters, lambda: False)
         self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
         self.applications = Applications(
             store=self.stores.applications,

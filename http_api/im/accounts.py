@@ -55,6 +55,7 @@ class AccountRoutes:
                 summary="1.1 用户登录",
                 access=Access.PUBLIC,
                 form=requests.LoginForm,
+                sends={"username": "test123", "password": "secret123"},
                 errors=(400, 403, 429),
                 returns={
                     "access_token": "eyJhbGciOiJIUzI1NiJ9…",

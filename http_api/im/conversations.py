@@ -178,6 +178,7 @@ class ConversationRoutes:
                 summary="7.1 添加群组成员",
                 query=requests.GroupMembersQuery,
                 body=requests.GroupMembersBody,
+                sends={"user_ids": [5, 6, 7]},
                 body_optional=True,
                 errors=(400, 404),
                 returns=examples.CONVERSATION,

@@ -2,13 +2,15 @@
 
 from typing import Any, Final
 
+from http_api.examples import AnyObject, OrNull
+
 USER: Final[dict[str, Any]] = {"id": 1, "standard_id": "test123", "name": "测试用户", "is_active": True}
 
 CONVERSATION: Final[dict[str, Any]] = {
     "id": 1,
-    "name": "测试群组",
+    "name": OrNull("测试群组"),
     "type": "group",
-    "description": "这是一个测试群组",
+    "description": OrNull("这是一个测试群组"),
     "avatar": None,
     "max_members": 500,
     "allow_invite": True,
@@ -28,7 +30,7 @@ CONVERSATION_LIST: Final[dict[str, Any]] = {
     "conversations": [
         {
             "id": 1,
-            "name": "测试群组",
+            "name": OrNull("测试群组"),
             "type": "group",
             "status": "active",
             "creator_id": 1,
@@ -36,7 +38,7 @@ CONVERSATION_LIST: Final[dict[str, Any]] = {
             "updated_at": "2025-01-08T10:00:00Z",
             "member_count": 3,
             "unread_count": 5,
-            "last_message_at": "2025-01-08T11:00:00Z",
+            "last_message_at": OrNull("2025-01-08T11:00:00Z"),
             "participants": [{"id": 2, "standard_id": "user002", "name": "其他用户"}],
             "avatar": None,
             "last_seq": 12,
@@ -75,7 +77,7 @@ MESSAGE: Final[dict[str, Any]] = {
     "message_type": "text",
     "content": "Hello, world!",
     "status": "sent",
-    "reply_to_id": 10,
+    "reply_to_id": OrNull(10),
     "created_at": "2025-01-08T12:00:00Z",
     "updated_at": "2025-01-08T12:00:00Z",
     "sender_name": "用户名",
@@ -90,7 +92,7 @@ LOCATION_MESSAGE: Final[dict[str, Any]] = MESSAGE | {
     "content": "",
     "latitude": "39.9042",
     "longitude": "116.4074",
-    "address": "北京市朝阳区",
+    "address": OrNull("北京市朝阳区"),
 }
 
 FILE_MESSAGE: Final[dict[str, Any]] = MESSAGE | {
@@ -154,7 +156,7 @@ CLIENT_EVENT: Final[dict[str, Any]] = {
     "id": 1,
     "user_id": 1,
     "event_type": "check_in",
-    "data": {"place": "总部"},
+    "data": AnyObject({"place": "总部"}),
     "occurred_at": "2025-01-08T08:00:00Z",
     "created_at": "2025-01-08T08:00:02Z",
 }

@@ -7,6 +7,7 @@ import orjson
 from domain.broadcasts import Broadcasts
 from domain.cascade import Cascade
 from domain.client_events import ClientEvents
+from http_api.examples import OrNull
 from http_api.im import examples
 from http_api.im.edge import IM
 from http_api.registry import Access, Call, Route, RouteGroup
@@ -95,7 +96,7 @@ class ExtraRoutes:
                     "priority": "high",
                     "target_user_ids": [2, 3],
                 },
-                returns=examples.BROADCAST | {"target_user_ids": [2, 3]},
+                returns=examples.BROADCAST | {"target_user_ids": OrNull([2, 3])},
             ),
             Route(
                 method="GET",
@@ -151,7 +152,13 @@ class ExtraRoutes:
                 returns={
                     "created": 1,
                     "updated": 0,
-                    "errors": [{"index": 1, "standard_id": "", "detail": "standard_id: 1 to 20 characters"}],
+                    "errors": [
+                        {
+                            "index": 1,
+                            "standard_id": OrNull("a name that is too long"),
+                            "detail": "standard_id: 1 to 20 characters",
+                        }
+                    ],
                 },
             ),
         ]

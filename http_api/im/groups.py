@@ -3,6 +3,7 @@
 from typing import Any
 
 from domain.groups import Groups
+from http_api.examples import OrNull
 from http_api.im import examples
 from http_api.im.edge import IM
 from http_api.registry import Call, Route, RouteGroup
@@ -72,10 +73,10 @@ class GroupRoutes:
                     "groups": [
                         {
                             "id": 1,
-                            "name": "技术交流群",
-                            "description": "技术交流讨论",
+                            "name": OrNull("技术交流群"),
+                            "description": OrNull("技术交流讨论"),
                             "member_count": 150,
-                            "avatar": "group_avatar_url",
+                            "avatar": OrNull("group_avatar_url"),
                         }
                     ],
                     "total": 1,

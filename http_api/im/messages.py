@@ -8,6 +8,7 @@ from domain.errors import DomainError
 from domain.messages import Messages
 from domain.model import Draft, Location, MessageKind
 from domain.profiles import Profiles
+from http_api.examples import OrNull
 from http_api.im import examples
 from http_api.im.edge import IM
 from http_api.registry import Call, Route, RouteGroup
@@ -171,7 +172,7 @@ class MessageRoutes:
                 summary="4.5 获取未读消息数",
                 query=requests.UnreadQuery,
                 errors=(404,),
-                returns={"unread_count": 5, "conversation_id": 1},
+                returns={"unread_count": 5, "conversation_id": OrNull(1)},
             ),
             Route(
                 method="GET",

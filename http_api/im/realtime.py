@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.presence import Presence
 from domain.profiles import Profiles
+from http_api.examples import OrNull
 from http_api.im.edge import IM
 from http_api.registry import Access, Call, Route, RouteGroup
 from protocol.im import views
@@ -52,7 +53,7 @@ class RealtimeRoutes:
                 handler=self.user_status,
                 summary="6.2 检查用户在线状态",
                 errors=(404,),
-                returns={"user_id": 1, "is_online": True, "last_seen": "2025-01-08T14:00:00Z"},
+                returns={"user_id": 1, "is_online": True, "last_seen": OrNull("2025-01-08T14:00:00Z")},
             ),
             Route(
                 method="GET",

@@ -1,6 +1,6 @@
 """All routes of im over its use cases."""
 
-from domain.accounts import Accounts
+from domain.accounts import AccountLimits, Accounts
 from domain.broadcasts import Broadcasts
 from domain.cascade import Cascade
 from domain.client_events import ClientEvents
@@ -8,9 +8,11 @@ from domain.conversations import Conversations
 from domain.files import Files
 from domain.groups import Groups
 from domain.messages import Messages
-from domain.ports import Clock
+from domain.ports import Clock, RateLimiter
 from domain.presence import Presence
 from domain.profiles import Profiles
+from domain.search import MessageSearch
+from http_api.config import HttpConfig
 from http_api.im.accounts import AccountRoutes
 from http_api.im.conversations import ConversationRoutes
 from http_api.im.extras import ExtraRoutes
@@ -18,7 +20,10 @@ from http_api.im.files import FileRoutes
 from http_api.im.groups import GroupRoutes
 from http_api.im.messages import MessageRoutes
 from http_api.im.realtime import ConnectionCount, RealtimeRoutes
+from http_api.im.search import SearchRoutes
+from http_api.im.security import SecurityRoutes
 from http_api.im.system import SystemRoutes
+from http_api.loopback import Loopback
 from http_api.registry import RouteGroup
 
 
@@ -33,8 +38,13 @@ def im_groups(
     broadcasts: Broadcasts,
     client_events: ClientEvents,
     cascade: Cascade,
+    search: MessageSearch,
     presence: Presence,
     connection_count: ConnectionCount,
+    limiter: RateLimiter,
+    loopback: Loopback,
+    http: HttpConfig,
+    limits: AccountLimits,
     clock: Clock,
     version: str,
 ) -> list[RouteGroup]:
@@ -44,7 +54,11 @@ def im_groups(
         *GroupRoutes(groups).groups(),
         *MessageRoutes(messages, profiles).groups(),
         *FileRoutes(files).groups(),
+        *SearchRoutes(search, profiles).groups(),
         *RealtimeRoutes(presence, profiles, connection_count).groups(),
         *ExtraRoutes(broadcasts, client_events, cascade).groups(),
+        *SecurityRoutes(
+            accounts=accounts, limiter=limiter, clock=clock, loopback=loopback, http=http, limits=limits
+        ).groups(),
         *SystemRoutes(clock, version).groups(),
     ]

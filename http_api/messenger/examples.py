@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from http_api.examples import OrNull
+
 AT: Final = "2024-12-19T10:30:00Z"
 PUBLIC_USER: Final = {
     "id": 2,
@@ -58,7 +60,7 @@ CHAT: Final = {
     "updated_at": AT,
 }
 CHAT_ITEM: Final = CHAT | {
-    "last_message": {"id": 100, "content": "最后一条消息", "type": "text", "sender_id": 2, "created_at": AT},
+    "last_message": OrNull({"id": 100, "content": "最后一条消息", "type": "text", "sender_id": 2, "created_at": AT}),
     "unread_count": 3,
 }
 CHAT_DETAIL: Final = CHAT | {

@@ -1,4 +1,4 @@
-"""The request models of im, in the order of im API 1 to 7."""
+"""The request models of im, in the order of im API 1 to 10."""
 
 from typing import Annotated, Any, Literal
 
@@ -43,6 +43,7 @@ MaxMembers = Annotated[int, Field(ge=MIN_MEMBERS, le=MAX_MEMBERS)]
 PageSize = Annotated[QueryInt, Field(ge=1, le=200)]
 HistorySize = Annotated[QueryInt, Field(ge=1, le=200)]
 RoleName = Literal["owner", "admin", "member"]
+KindName = Literal["text", "image", "file", "audio", "video", "location", "system"]
 StatusName = Literal["active", "left", "removed"]
 
 
@@ -179,6 +180,15 @@ class LocationSend(RequestModel):
     is_silent: bool = False
 
 
+class MessageSearch(RequestModel):
+    """im API 4.4."""
+
+    keyword: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    conversation_id: QueryId | None = None
+    message_type: KindName | None = None
+    limit: PageSize = 20
+
+
 class UnreadQuery(RequestModel):
     """im API 4.5."""
 
@@ -230,9 +240,9 @@ class FileQuery(RequestModel):
 
 
 class GroupMembersQuery(RequestModel):
-    """im API 7.1: `?user_ids=2&user_ids=3`."""
+    """im API 7.1: `?user_ids=2&user_ids=3`, as many as a request line holds."""
 
-    user_ids: Annotated[tuple[QueryId, ...], Field(max_length=1000, strict=False)] = ()
+    user_ids: Annotated[tuple[QueryId, ...], Field(max_length=200, strict=False)] = ()
 
 
 class GroupMembersBody(RequestModel):
@@ -253,3 +263,9 @@ class GroupJoin(RequestModel):
     """`POST /groups/join`, an extra."""
 
     invite_code: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class AttackQuery(RequestModel):
+    """im API 10.6."""
+
+    attack_type: Annotated[str, StringConstraints(min_length=1, max_length=50)]

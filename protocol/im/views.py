@@ -191,6 +191,15 @@ def history(messages: Sequence[Message], senders: Mapping[int, Profile], *, has_
     }
 
 
+def found_messages(messages: Sequence[Message], senders: Mapping[int, Profile], *, total: int, limit: int) -> Json:
+    """im API 4.4."""
+    return {
+        "messages": [message(each, senders.get(each.sender_id)) for each in messages],
+        "total": total,
+        "limit": limit,
+    }
+
+
 def receipts(found: Sequence[Receipt]) -> Json:
     """im API 4.11."""
     return {

@@ -16,7 +16,7 @@ from storage.sql import changes, rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
 from storage.sql.errors import UniqueViolation
-from storage.sql.tables import conversations, hidden_messages, members, messages, receipts
+from storage.sql.tables import conversations, hidden_messages, members, messages, receipts, search_marks
 
 _messages: Final = select(*rows.MESSAGE_COLUMNS)
 _BY_ID: Final = Query(_messages.where(messages.c.id == bindparam("id"), messages.c.seq > 0))
@@ -278,6 +278,8 @@ class SqlMessageStore:
                 values["attachment"] = rows.attachment_text(values["attachment"])
             if values:
                 await connection.execute(update(messages).where(messages.c.id == message_id).values(**values))
+            if "content" in values or "attachment" in values:
+                await connection.execute(insert(search_marks).values(message_id=message_id))
             if edit.events:
                 now_ms = self._database.now_ms()
                 await changes.keep(

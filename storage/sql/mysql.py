@@ -25,6 +25,7 @@ from storage.sql.marks import TURN as RECEIPTS_TURN
 from storage.sql.marks import SqlMarkLog
 from storage.sql.mysql_sessions import SETUP, MysqlReaders, MysqlWriter, Session
 from storage.sql.mysql_url import Target
+from storage.sql.search import SqlSearchStore
 from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
 
@@ -34,7 +35,7 @@ still maintained."""
 
 READERS: Final = 8
 WRITERS: Final = 8
-"""Connections for queries and for transactions of SQLAlchemy's. With the two of the logs a process has 18 at most."""
+"""Connections for queries and for transactions of SQLAlchemy's. With those of `writers` a process has 19 at most."""
 
 TRANSACTION_S: Final = 10.0
 MIGRATION_WAIT_S: Final = 60
@@ -85,12 +86,13 @@ class MysqlStores(SqlStores):
             target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S, pool_pre_ping=True
         )
         self._readers = MysqlReaders(target, READERS)
-        self.writers = (MysqlWriter(target), MysqlWriter(target))
-        """Of messages and of marks."""
+        self.writers = (MysqlWriter(target), MysqlWriter(target), MysqlWriter(target))
+        """Of messages, of marks and of the search index."""
         super().__init__(Database(self._readers, self._engine, nullcontext(), now_ms, TRANSACTION_S))
         # A gate for each: on MySQL one transaction need not wait for another.
         self.log = SqlMessageLog(self.writers[0], WriteGate(), now_ms)
         self.marks = SqlMarkLog(self.writers[1], WriteGate(), now_ms)
+        self.search = SqlSearchStore(self.database, self.writers[2], WriteGate())
 
     async def start(self, *, migrate: bool = True) -> None:
         """Creates the tables, or migrates them, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""

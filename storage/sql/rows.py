@@ -85,6 +85,10 @@ def message(row: Row) -> Message:
     )
 
 
+def attachment(text: str | None) -> Attachment | None:
+    return None if text is None else _attachment.decode(text)
+
+
 def attachment_text(attachment: Attachment | None) -> str | None:
     return None if attachment is None else _encoder.encode(attachment).decode()
 

@@ -17,6 +17,7 @@ from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
 from storage.sql.gate import WriteGate
 from storage.sql.marks import SqlMarkLog
+from storage.sql.search import SqlSearchStore
 from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
 from storage.sql.workers import BUSY_TIMEOUT_S, Workers, prepare
@@ -65,6 +66,7 @@ class SqliteStores(SqlStores):
         super().__init__(Database(self._readers, self._engine, gate, now_ms))
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
+        self.search = SqlSearchStore(self.database, self._writer, gate)
 
     async def start(self, *, migrate: bool = True) -> None:
         """Creates or migrates the database, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""

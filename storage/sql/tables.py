@@ -270,6 +270,27 @@ changes = table(
 """The resume log: events other than new messages and receipts. With a `user_id` for that user alone, with a
 `conversation_id` of 0 for everybody."""
 
+search_segments = table(
+    "search_segments",
+    Column("segment", Id, primary_key=True, autoincrement=False),
+    Column("conversation_ids", LongText, nullable=False),
+)
+"""Runs of messages whose search index is whole, and the conversation of each of their messages, as a JSON array."""
+
+search_postings = table(
+    "search_postings",
+    Column("id", Id, primary_key=True, autoincrement=False),
+    string("places", 258),
+)
+"""The search index: in which messages of a segment a term is. The id is made of both."""
+
+search_marks = table(
+    "search_marks",
+    id_column(),
+    ref("message_id"),
+)
+"""Messages whose texts changed after they were stored: added in the same transaction, removed by the indexer."""
+
 contacts = table(
     "contacts",
     id_column(),

@@ -14,7 +14,7 @@ from domain.ports import DueMessages
 from storage.sql import changes, rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query
-from storage.sql.tables import conversations, message_timers, messages
+from storage.sql.tables import conversations, message_timers, messages, search_marks
 
 DELIVER: Final = "deliver"
 EXPIRE: Final = "expire"
@@ -115,6 +115,7 @@ class SqlDueMessages:
                     updated_at_ms=now_ms,
                 )
             )
+            await self._connection.execute(insert(search_marks), [{"message_id": message.id} for message in removed])
         if unwanted:
             await self._forget(unwanted)
         if event is not None:

@@ -53,7 +53,7 @@ def database(empty_database: Path, tmp_path: Path) -> Path:
 async def world(serve: Serve, database: Path) -> AsyncIterator[World]:
     world = World(database)
     await world.start()
-    world.client = await serve(world.app())
+    world.meet(await serve(world.app()))
     yield world
     await world.client.close()
     await world.close()

@@ -112,5 +112,20 @@ async def test_forms_with_files_and_files_as_answers(document: dict[str, Any]) -
     assert upload["schema"]["properties"]["file"]["contentMediaType"] == "application/octet-stream"
     download = document["paths"]["/api/v1/files/download/{file_id}"]["get"]["responses"]
     assert download.keys() == {"200", "206", "304", "401", "403", "404", "416", "422", "429"}
-    assert download["200"]["content"].keys() == download["206"]["content"].keys() == {"application/octet-stream"}
+    assert download["200"]["content"].keys() == download["206"]["content"].keys() == {"*/*"}
     assert "content" not in download["304"]
+
+
+async def test_every_body_and_answer_has_an_example(document: dict[str, Any]) -> None:
+    without = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            contents = [response.get("content", {}) for response in operation["responses"].values()]
+            contents.append(operation.get("requestBody", {}).get("content", {}))
+            without += [
+                f"{method} {path}"
+                for content in contents
+                for kind, media in content.items()
+                if "example" not in media and kind not in ("multipart/form-data", "*/*")
+            ]
+    assert without == []

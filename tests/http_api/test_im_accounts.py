@@ -66,7 +66,7 @@ async def test_login_takes_a_form_not_json(world: World) -> None:
 async def test_failed_logins_are_throttled(serve: Serve, database: Path) -> None:
     world = World(database, limits=AccountLimits(failed_logins_per_account=2))
     await world.start()
-    world.client = await serve(world.app())
+    world.meet(await serve(world.app()))
     await world.person("alice")
     statuses = []
     for password in ("wrong1", "wrong2", PASSWORD):

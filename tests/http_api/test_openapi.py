@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from http_api.openapi import openapi_document, schema_of
+from http_api.examples import OrNull
+from http_api.openapi import openapi_document, plain, schema_of
 from tests.http_api.edge_app import GROUP
 
 
@@ -38,6 +39,16 @@ def test_bodies_are_components(document: dict[str, Any]) -> None:
     assert content.keys() == {"application/x-www-form-urlencoded"}
     name = content["application/x-www-form-urlencoded"]["schema"]["$ref"].rpartition("/")[2]
     assert document["components"]["schemas"][name]["required"] == ["username", "password"]
+
+
+def test_what_may_be_null_or_of_several_kinds() -> None:
+    example = {"name": OrNull("a"), "loc": ["body", 0], "states": {"1": True, "2": False}}
+    assert plain(example) == {"name": "a", "loc": ["body", 0], "states": {"1": True, "2": False}}
+    assert schema_of(example)["properties"] == {
+        "name": {"type": ["string", "null"]},
+        "loc": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+        "states": {"type": "object", "additionalProperties": {"type": "boolean"}},
+    }
 
 
 def test_a_schema_is_read_off_an_example() -> None:

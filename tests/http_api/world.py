@@ -17,6 +17,7 @@ from http_api.config import HttpConfig
 from http_api.edges import EDGES
 from http_api.im.routes import im_groups
 from http_api.inbox.routes import inbox_groups
+from http_api.loopback import Loopback
 from http_api.messenger.routes import messenger_groups
 from http_api.server import build_app
 from http_api.social.routes import social_groups
@@ -36,7 +37,7 @@ class RecordingCodeSender:
 
 
 class World(Rules):
-    """`app` is what to serve. `client` must be set before people come."""
+    """`app` is what to serve. `meet` its client before people come."""
 
     client: TestClient[web.Request, web.Application]
 
@@ -46,8 +47,11 @@ class World(Rules):
         super().__init__(database, limits=limits, file_limits=file_limits)
         self._people = 0
         self.code_sender = RecordingCodeSender()
+        self.loopback = Loopback()
+        self.limiter = InProcessRateLimiter()
 
     def app(self, **config: Any) -> web.Application:
+        http = HttpConfig(**config)
         im = im_groups(
             accounts=self.accounts,
             profiles=self.profiles,
@@ -58,8 +62,13 @@ class World(Rules):
             broadcasts=self.broadcasts,
             client_events=self.client_events,
             cascade=self.cascade,
+            search=self.search,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
+            limiter=self.limiter,
+            loopback=self.loopback,
+            http=http,
+            limits=self._limits,
             clock=self.clock,
             version="1.0.0",
         )
@@ -93,15 +102,22 @@ class World(Rules):
         inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
         self.route_groups = [*im, *inbox, *social, *messenger]
         return build_app(
-            config=HttpConfig(**config),
+            config=http,
             groups=self.route_groups,
             edges=EDGES,
             authenticate=self.accounts.authenticate,
-            limiter=InProcessRateLimiter(),
+            limiter=self.limiter,
             readiness=_ready,
             metrics=CollectorRegistry(),
             version="1.0.0",
         )
+
+    def meet(self, client: TestClient[web.Request, web.Application]) -> None:
+        """What serves `app`, from now on."""
+        self.client = client
+        server = client.server.runner.server
+        assert server is not None
+        self.loopback.attach(server)
 
     async def person(self, name: str = "", *, is_admin: bool = False) -> "Person":
         """Somebody with an account and a fresh login."""

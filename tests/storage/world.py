@@ -21,6 +21,7 @@ from domain.ports import (
     MarkLog,
     MessageLog,
     MessageStore,
+    SearchStore,
     SyncStore,
     UserStore,
 )
@@ -65,6 +66,9 @@ class Stores(Protocol):
 
     @property
     def sync(self) -> SyncStore: ...
+
+    @property
+    def search(self) -> SearchStore: ...
 
     @property
     def database(self) -> Database: ...

@@ -447,6 +447,31 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "search_marks",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_search_marks")),
+        **ON_MYSQL,
+    )
+    op.create_table(
+        "search_postings",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("places", sa.String(length=258), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_search_postings")),
+        **ON_MYSQL,
+    )
+    op.create_table(
+        "search_segments",
+        sa.Column("segment", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column(
+            "conversation_ids",
+            sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("segment", name=op.f("pk_search_segments")),
+        **ON_MYSQL,
+    )
+    op.create_table(
         "users",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
@@ -489,6 +514,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("writers")
     op.drop_table("users")
+    op.drop_table("search_segments")
+    op.drop_table("search_postings")
+    op.drop_table("search_marks")
     op.drop_index(op.f("ix_receipts_conversation_id_user_id_to_seq"), table_name="receipts")
     op.drop_index(op.f("ix_receipts_conversation_id"), table_name="receipts")
     op.drop_table("receipts")
