@@ -3,16 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-fast lint bench compiler servers clean
+.PHONY: run test test-fast lint bench compiler servers tools clean
 
 run: $(VENV)/.installed
 	$(BIN)/python run.py serve
 
-test: lint compiler servers
-	$(BIN)/python -m pytest
+test: lint compiler servers tools
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-fast: lint compiler servers
-	$(BIN)/python -m pytest -m "not slow and not autobahn"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not autobahn"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -32,6 +32,11 @@ compiler:
 servers:
 	@PATH="$$PATH:/usr/sbin"; command -v mariadbd >/dev/null && command -v redis-server >/dev/null || \
 		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server redis-server)
+
+# For the tests of deploy/ and of the documentation pages.
+tools:
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v chromium >/dev/null || \
+		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light chromium)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -125,6 +125,7 @@ async def test_workers_that_cannot_start_end_it_at_once() -> None:
         assert "worker 0 did not start: exit status 3" in said
 
 
+@pytest.mark.slow
 async def test_a_rolling_restart_refuses_nobody() -> None:
     async with service() as running:
         before = {pid for pid, _ in await running.workers()}

@@ -63,6 +63,7 @@ async def test_two_people_talk(
         assert [entry.conversation.conversation_id for entry in listed.conversations] == [conversation]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 async def test_sends_and_events_survive_a_kill(new_server: NewServer, way: tuple[str, Codec]) -> None:
     async with new_server() as server:
@@ -83,6 +84,7 @@ async def test_sends_and_events_survive_a_kill(new_server: NewServer, way: tuple
             assert sorted(int(message.content) for message in heard) == list(range(301))
 
 
+@pytest.mark.slow
 async def test_a_rolling_restart_is_not_noticed(new_server: NewServer) -> None:
     server = new_server()
     await server.start()
@@ -101,6 +103,7 @@ async def test_a_rolling_restart_is_not_noticed(new_server: NewServer) -> None:
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_a_client_of_another_epoch_is_told(new_server: NewServer) -> None:
     async with new_server() as server:
         bob = await Person.register(server, "bob")
@@ -151,6 +154,7 @@ async def test_a_revoked_login_ends_the_client(server: ServerProcess, people: Pe
             await hers.send(1, "x")
 
 
+@pytest.mark.slow
 async def test_rate_limited_sends_arrive_all_the_same(new_server: NewServer) -> None:
     async with new_server(gateway_rate_per_s=50, gateway_rate_burst=10) as server:
         alice, bob = await Person.register(server, "alice"), await Person.register(server, "bob")

@@ -49,6 +49,7 @@ async def test_an_idle_server_stops_at_once(new_server: NewServer) -> None:
     assert "Traceback" not in server.errors
 
 
+@pytest.mark.slow
 async def test_readiness_fails_while_draining(new_server: NewServer) -> None:
     async with new_server(gateway_drain_s=2) as server, contextlib.AsyncExitStack() as stack:
         alice = await Person.register(server, "alice")

@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from protocol.times import iso_time
 from tests.e2e import wire
 from tests.e2e.conftest import People
@@ -104,6 +106,7 @@ async def test_all_devices_ring_and_stop_when_one_answers(server: ServerProcess,
         assert recorded["type"] == "system"
 
 
+@pytest.mark.slow
 async def test_busy_and_gone(server: ServerProcess, people: People) -> None:
     alice, bob, carol = await people("alice", "bob", "carol")
     async with wire.messenger(server, alice) as mine, wire.messenger(server, carol) as hers:

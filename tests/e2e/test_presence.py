@@ -3,6 +3,8 @@
 import socket
 import time
 
+import pytest
+
 from tests.e2e import wire
 from tests.e2e.conftest import NewServer, People
 from tests.e2e.server import Person, ServerProcess
@@ -61,6 +63,7 @@ async def test_strangers_hear_nothing(server: ServerProcess, people: People) -> 
         assert (await web.next())["type"] == "pong"
 
 
+@pytest.mark.slow
 async def test_a_half_open_peer_disappears(new_server: NewServer) -> None:
     async with new_server(gateway_heartbeat_s=0.4) as server:
         alice = await Person.register(server, "alice")

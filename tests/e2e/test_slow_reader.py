@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import socket
 
+import pytest
+
 from tests.e2e import wire
 from tests.e2e.conftest import NewServer
 from tests.e2e.server import Person, ServerProcess
 
 
+@pytest.mark.slow
 async def test_a_reader_that_never_reads_is_cut(new_server: NewServer) -> None:
     settings = {"gateway_outbox_bytes": 200_000, "gateway_close_timeout_s": 0.5}
     async with new_server(**settings) as server, contextlib.AsyncExitStack() as stack:

@@ -124,6 +124,7 @@ async def test_scheduled_and_hidden_messages_are_not_found(world: World) -> None
     assert await find(world, alice, "needle") == ["needle now"]
 
 
+@pytest.mark.slow
 async def test_matches_are_counted_up_to_a_thousand(world: World) -> None:
     alice, bob = await world.users(2)
     single = await world.single(alice, bob)
@@ -135,6 +136,7 @@ async def test_matches_are_counted_up_to_a_thousand(world: World) -> None:
         await index_all(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 async def test_it_finds_what_a_comparison_of_everything_finds(world: World, seed: int) -> None:
     chance = random.Random(seed)

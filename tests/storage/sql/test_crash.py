@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -29,6 +31,7 @@ def answered_before_kill(path: Path, seed: int) -> list[list[str]]:
     return [line.decode().split() for line in lines if line.endswith(b"\n")]
 
 
+@pytest.mark.slow
 def test_answers_are_kept_and_there_are_no_gaps(tmp_path: Path) -> None:
     path = tmp_path / "feige.db"
     answers: list[list[str]] = []
