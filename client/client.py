@@ -54,6 +54,9 @@ from protocol.native.packets import (
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
+STEADY_S: Final = 1.0
+"""A connection that stood this long was no failure: the pauses begin anew."""
+
 SILENCES: Final = 2.5
 """After so many heartbeats without a packet the server is given up (PROTOCOL.md section 6)."""
 
@@ -353,7 +356,7 @@ class Client:
             while True:
                 since = loop.time()
                 reason = await self._live(connection)
-                if loop.time() - since > pause_s:
+                if loop.time() - since > min(pause_s, STEADY_S):
                     pause_s = self._first_pause_s
                 connection, pause_s = await self._come_back(reason, pause_s)
         except Exception as error:
