@@ -45,6 +45,9 @@ async def _run(seed: int, name: str, minutes: float, folder: Path) -> int:
             seed += 1
     finally:
         await system.stop()
+    if "Traceback" in system.server.errors:
+        bad += 1
+        print(f"the server wrote:\n{system.server.errors[-5000:]}")
     print(table(outcomes))
     print(f"{sent} messages, {len(outcomes)} faults, last seed {seed}: {bad or 'no'} violations")
     return 1 if bad else 0

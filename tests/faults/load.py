@@ -21,7 +21,8 @@ MARKS: Final = 0.1
 MAX_UNDER_WAY: Final = 8
 """Actions of one person at a time; then they wait, as people do."""
 
-SETTLE_S: Final = 30.0
+SETTLE_S: Final = 20.0
+"""For each step of coming to rest."""
 
 
 @dataclass(slots=True)
@@ -86,8 +87,9 @@ class Load:
             await asyncio.sleep(0.02)
 
     async def finish(self) -> None:
-        """Everybody ends what they began; then a last message in each conversation, which all must hear; then the
-        views of all members are read. TimeoutError if that takes more than `SETTLE_S`."""
+        """Everybody ends what they began; then a last message in each conversation, which all should hear; then the
+        views of all members are read. TimeoutError if that takes too long; not if something is never heard, which is
+        for the checker to find."""
         self._stop.set()
         async with asyncio.timeout(SETTLE_S):
             await asyncio.gather(*self._tasks)
@@ -99,15 +101,18 @@ class Load:
                 for talker in self.talkers
                 for conversation_id in talker.conversations
             }
-            await self._all_heard(set(last.values()))
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                await self._all_heard(set(last.values()))
+        except TimeoutError:
+            pass
+        async with asyncio.timeout(SETTLE_S):
             await self._read()
 
     def describe(self) -> str:
         """Who has not finished what they began."""
         busy = [talker.person.name for talker, task in zip(self.talkers, self._tasks, strict=True) if not task.done()]
-        return (
-            f"busy: {', '.join(busy)}" if busy else "a last message was not heard by all, or histories cannot be read"
-        )
+        return f"busy: {', '.join(busy)}" if busy else "a socket does not come back, or nobody answers"
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -179,14 +184,12 @@ class Load:
                 marks.acked_seq = max(marks.acked_seq, message.seq)
 
     async def _all_heard(self, keys: set[str]) -> None:
+        members = {talker.person.id: talker.conversations for talker in self.talkers}
         wanted = {
             (session.name, sent.key)
             for session in self.record.sessions
             for sent in (self.record.sent[key] for key in keys)
-            if any(
-                talker.person.id == session.user_id and sent.conversation_id in talker.conversations
-                for talker in self.talkers
-            )
+            if sent.conversation_id in members[session.user_id]
         }
         while True:
             for session in self.record.sessions:

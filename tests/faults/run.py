@@ -64,11 +64,12 @@ async def run_round(system: System, seed: int, faults: tuple[Fault, ...]) -> Rou
             await load.finish()
         except TimeoutError:
             result.violations.append(Violation("stuck", f"it does not come to rest: {load.describe()}"))
+        else:
+            result.violations += check(load.record)
     finally:
         churn.cancel()
         await load.stop()
     result.sent = len(load.record.sent)
-    result.violations += check(load.record)
     return result
 
 
