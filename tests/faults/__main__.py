@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tests.faults.run import Outcome, run_round
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.system import System
 
 
 def main() -> int:
@@ -29,8 +28,8 @@ async def _run(seed: int, name: str, minutes: float, folder: Path) -> int:
     outcomes: list[Outcome] = []
     sent = bad = 0
     until = time.monotonic() + minutes * 60
-    print(f"scenario {name}: {scenario.about}; seed {seed}", flush=True)
-    system = System(folder)
+    system = scenario.system(folder)
+    print(f"scenario {name}: {system.__doc__} Seed {seed}.", flush=True)
     await system.start()
     try:
         while not bad:
@@ -45,9 +44,9 @@ async def _run(seed: int, name: str, minutes: float, folder: Path) -> int:
             seed += 1
     finally:
         await system.stop()
-    if "Traceback" in system.server.errors:
+    if system.mistakes:
         bad += 1
-        print(f"the server wrote:\n{system.server.errors[-5000:]}")
+        print(system.mistakes)
     print(table(outcomes))
     print(f"{sent} messages, {len(outcomes)} faults, last seed {seed}: {bad or 'no'} violations")
     return 1 if bad else 0

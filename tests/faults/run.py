@@ -12,7 +12,7 @@ from tests.faults.checker import Violation, check
 from tests.faults.load import PEOPLE, Load
 from tests.faults.proxy import GOOD, Conditions
 from tests.faults.scenarios import Fault
-from tests.faults.system import System
+from tests.faults.system import Cluster, System
 
 CALM_S: Final = 1.0
 """Undisturbed load before each fault."""
@@ -119,6 +119,13 @@ async def _restart(system: System, target: str) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def _flush(system: System, target: str) -> AsyncIterator[None]:
+    assert isinstance(system, Cluster)
+    await system.flush()
+    yield
+
+
+@contextlib.asynccontextmanager
 async def _cut(system: System, target: str) -> AsyncIterator[None]:
     system.links[target].cut()
     yield
@@ -140,6 +147,7 @@ _ACTIONS: Final[dict[str, Callable[[System, str], contextlib.AbstractAsyncContex
     "kill": _kill,
     "freeze": _freeze,
     "restart": _restart,
+    "flush": _flush,
     "cut": _cut,
     "blackhole": _conditions(Conditions(is_blackhole=True)),
     "delay": _conditions(Conditions(delay_s=0.2)),

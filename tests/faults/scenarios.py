@@ -1,9 +1,13 @@
 """Which faults there are, and which of them make a scenario: data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
-Action = Literal["kill", "freeze", "restart", "cut", "blackhole", "delay", "limit"]
+from tests.faults.system import Cluster, MariaDbSystem, System
+
+Action = Literal["kill", "freeze", "restart", "flush", "cut", "blackhole", "delay", "limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    about: str
+    system: Callable[[Path], System]
     faults: tuple[Fault, ...]
 
 
@@ -31,13 +35,38 @@ def _link_faults(target: str, name: str) -> tuple[Fault, ...]:
     )
 
 
+_CLIENTS: Final = _link_faults("clients", "clients – server")
+
 _SINGLE: Final = (
     Fault("server: kill -9", "kill", "server", 0.5),
     Fault("server: SIGSTOP for 4 s", "freeze", "server", 4),
     Fault("server: SIGTERM, started again", "restart", "server"),
-    *_link_faults("clients", "clients – server"),
+    *_CLIENTS,
+)
+
+_MARIADB: Final = (
+    Fault("MariaDB: kill -9, started again", "kill", "mariadb", 1),
+    Fault("MariaDB: SIGSTOP for 4 s", "freeze", "mariadb", 4),
+    *_link_faults("database", "server – MariaDB"),
+)
+
+_REDIS: Final = (
+    Fault("Redis: kill -9, started again empty", "kill", "redis", 1),
+    Fault("Redis: SIGSTOP for 8 s", "freeze", "redis", 8),
+    Fault("Redis: FLUSHALL", "flush", "redis"),
+    *_link_faults("redis", "server – Redis"),
+)
+
+_WORKERS: Final = (
+    Fault("worker: kill -9", "kill", "worker", 0.5),
+    Fault("worker: SIGSTOP for 8 s", "freeze", "worker", 8),
+    Fault("rolling restart (SIGHUP)", "restart", "server"),
 )
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    "single": Scenario("one process on SQLite", _SINGLE),
+    "single": Scenario(System, _SINGLE),
+    "mariadb": Scenario(MariaDbSystem, _MARIADB),
+    "redis": Scenario(Cluster, _REDIS),
+    "workers": Scenario(Cluster, _WORKERS),
+    "cluster": Scenario(Cluster, (*_WORKERS, *_MARIADB, *_REDIS, *_CLIENTS)),
 }
