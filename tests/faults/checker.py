@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import TypeVar
 
 from tests.faults.record import Acked, Break, Changed, Heard, Record, SessionLog, Shown
@@ -143,57 +144,60 @@ def _session_is_right(session: SessionLog, record: Record, stored: Stored) -> It
     yield from (Violation("told", f"{session.name}: {complaint}") for complaint in session.complaints)
     mine = {(ack.conversation_id, ack.seq) for ack in _of(session.heard, Acked)}
     conversations = [conversation_id for user_id, conversation_id in record.histories if user_id == session.user_id]
-    segments = _segments(session.heard)
-    for number, segment in enumerate(segments):
-        is_whole = session.is_resuming and number == 0
-        is_last = number == len(segments) - 1
-        yield from _segment_is_right(session, segment, conversations, mine, stored, is_whole=is_whole, is_last=is_last)
-        for message in _of(segment, Shown):
+    segments = _segments(session)
+    for segment in segments:
+        is_last = segment is segments[-1]
+        for conversation_id in conversations:
+            where = f"{session.name} in conversation {conversation_id}"
+            seqs = [message.seq for message in _of(segment.heard, Shown) if message.conversation_id == conversation_id]
+            messages = stored[conversation_id]
+            last = max(messages if is_last else seqs, default=0)
+            expected = {
+                seq
+                for seq, message in messages.items()
+                if seq <= last and _sent_at(record, message) > segment.since_s and (conversation_id, seq) not in mine
+            }
+            yield from _seqs_are_right(where, seqs, expected)
+        for message in _of(segment.heard, Shown):
             if message.key is None or stored.get(message.conversation_id, {}).get(message.seq) != message:
                 yield from _is_shown_rightly(session.name, message, record, stored)
-    yield from _views_agree(session, segments[-1], stored)
+    yield from _views_agree(session, segments[-1].heard, stored)
 
 
-def _segments(heard: Iterable[Heard]) -> list[list[Heard]]:
-    segments: list[list[Heard]] = [[]]
-    for each in heard:
+@dataclass(slots=True)
+class _Segment:
+    """What was heard between two breaks. What was sent later than `since_s` should have been."""
+
+    since_s: float
+    heard: list[Heard]
+
+
+def _segments(session: SessionLog) -> list[_Segment]:
+    segments = [_Segment(-inf if session.is_resuming else inf, [])]
+    for each in session.heard:
         if isinstance(each, Break):
-            segments.append([])
+            segments.append(_Segment(each.at_s, []))
         else:
-            segments[-1].append(each)
+            segments[-1].heard.append(each)
     return segments
 
 
-def _segment_is_right(
-    session: SessionLog,
-    segment: list[Heard],
-    conversations: list[int],
-    mine: set[tuple[int, int]],
-    stored: Stored,
-    *,
-    is_whole: bool,
-    is_last: bool,
-) -> Iterator[Violation]:
-    """Ascending, and nothing is missing between the first and the last: from 1 if the session was there from the
-    beginning, to the end if it still is. What the session sent itself came as an acknowledgement."""
-    heard: dict[int, list[int]] = {}
-    for message in _of(segment, Shown):
-        heard.setdefault(message.conversation_id, []).append(message.seq)
-    for conversation_id in conversations:
-        seqs = heard.get(conversation_id, [])
-        where = f"{session.name} in conversation {conversation_id}"
-        doubles = [seq for seq, count in Counter(seqs).items() if count > 1]
-        if doubles:
-            yield Violation("order", f"{where}: heard twice: {doubles[:MAX_LISTED]}")
-        late = [seq for before, seq in pairwise(seqs) if seq < before]
-        if late:
-            yield Violation("order", f"{where}: after later ones came {late[:MAX_LISTED]}")
-        first = 1 if is_whole else min(seqs, default=1)
-        last = max(stored[conversation_id], default=0) if is_last and (seqs or is_whole) else max(seqs, default=0)
-        present = set(seqs)
-        missing = [seq for seq in range(first, last + 1) if seq not in present and (conversation_id, seq) not in mine]
-        if missing:
-            yield Violation("gap", f"{where}: {len(missing)} never came: {missing[:MAX_LISTED]}")
+def _sent_at(record: Record, message: Shown) -> float:
+    sent = record.sent.get(message.key or "")
+    return sent.at_s if sent is not None else -inf
+
+
+def _seqs_are_right(where: str, seqs: list[int], expected: set[int]) -> Iterator[Violation]:
+    """Ascending, and none is missing. What the session sent itself came as an acknowledgement, and is not expected."""
+    doubles = [seq for seq, count in Counter(seqs).items() if count > 1]
+    if doubles:
+        yield Violation("order", f"{where}: heard twice: {doubles[:MAX_LISTED]}")
+    late = [seq for before, seq in pairwise(seqs) if seq < before]
+    if late:
+        yield Violation("order", f"{where}: after later ones came {late[:MAX_LISTED]}")
+    missing = sorted(expected.difference(seqs))
+    if missing:
+        yield Violation("gap", f"{where}: {len(missing)} never came: {missing[:MAX_LISTED]}")
 
 
 def _is_shown_rightly(name: str, message: Shown, record: Record, stored: Stored) -> Iterator[Violation]:

@@ -155,7 +155,7 @@ class Load:
         self._keys += 1
         key = f"{talker.person.name}-{self._keys}"
         content = f"{key}: {'飞鸽' * talker.dice.randint(0, 40)}"
-        self.record.sent[key] = Sent(key, talker.person.id, conversation_id, content)
+        self.record.sent[key] = Sent(key, talker.person.id, conversation_id, content, asyncio.get_running_loop().time())
         twice = talker.dice.random() < RESENT
         if await session.send(conversation_id, key, content) and twice:
             # On another session where there is one: the answer must be the same.

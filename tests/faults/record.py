@@ -11,6 +11,8 @@ class Sent:
     user_id: int
     conversation_id: int
     content: str
+    at_s: float = 0.0
+    """When, by the clock of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """From here on the session starts anew: what came before and what comes now need not join."""
+    """From here on the session starts anew: it is to hear what is sent from now on, and may hear what was sent before.
+    What came before the break and what comes now need not join."""
+
+    at_s: float = 0.0
 
 
 Heard = Shown | Acked | Changed | Break
@@ -54,7 +59,8 @@ Heard = Shown | Acked | Changed | Break
 @dataclass(slots=True)
 class SessionLog:
     """What one session heard, in order. One that `is_resuming` promises to hear everything from the beginning; any
-    other only what was said while a connection stood, with a `Break` between two connections."""
+    other only what was said while a connection stood, with a `Break` at the beginning of
+    each."""
 
     name: str
     user_id: int

@@ -4,13 +4,16 @@ down what they hear."""
 import asyncio
 import json
 import random
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 import websockets
 
 from client import Client, ClientError, Codec, ConnectionClosed, Disconnected, NoAnswer, RequestRefused, Resynchronise
 from protocol.native.packets import MessageEditedPacket, MessagePacket
 from tests.faults.record import Acked, Break, Changed, SessionLog, Shown
+
+T = TypeVar("T")
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 1.0
@@ -71,14 +74,14 @@ class NativeSession:
         messages: list[Shown] = []
         while True:
             after = messages[-1].seq if messages else 0
-            page = await self._client.history(conversation_id, after_seq=after, limit=200)
+            page = await _until_answered(lambda: self._client.history(conversation_id, after_seq=after, limit=200))  # noqa: B023
             messages += [_shown(message) for message in page.messages]
             if not page.has_more:
                 return messages
 
     async def counts(self) -> dict[int, tuple[int, int]]:
         """read_seq and unread count by conversation."""
-        listed = await self._client.conversations(limit=50)
+        listed = await _until_answered(lambda: self._client.conversations(limit=50))
         return {
             entry.conversation.conversation_id: (entry.read_seq, entry.unread_count) for entry in listed.conversations
         }
@@ -103,11 +106,25 @@ class NativeSession:
                 elif isinstance(event, MessageEditedPacket):
                     self.log.heard.append(Changed(event.conversation_id, event.seq, event.message_id, event.content))
                 elif isinstance(event, Resynchronise):
-                    self.log.heard.append(Break())
+                    self.log.heard.append(Break(asyncio.get_running_loop().time()))
                 elif isinstance(event, Disconnected):
                     self.disconnects += 1
         except ClientError as error:
             self._complain("the session", error)
+
+
+async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """What only reads is asked again after a temporary refusal."""
+    while True:
+        try:
+            return await ask()
+        except ConnectionClosed as closed:
+            if closed.is_final:
+                raise
+        except RequestRefused as refusal:
+            if not refusal.temporary:
+                raise
+        await asyncio.sleep(FIRST_PAUSE_S)
 
 
 def _shown(packet: MessagePacket) -> Shown:
@@ -188,7 +205,7 @@ class ImSession:
             greeting = json.loads(await socket.recv())
             if greeting["type"] != "connection_established":
                 self.log.complaints.append(f"greeted with {greeting}")
-            self.log.heard.append(Break())
+            self.log.heard.append(Break(asyncio.get_running_loop().time()))
             self._socket = socket
             self.is_connected.set()
             for key in list(self._unacked):

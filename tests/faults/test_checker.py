@@ -25,13 +25,13 @@ def world() -> Record:
     record = Record()
     for message in (shown(1), shown(2), shown(3, BOB), shown(4)):
         assert message.key
-        record.sent[message.key] = Sent(message.key, message.sender_id, ROOM, message.content)
+        record.sent[message.key] = Sent(message.key, message.sender_id, ROOM, message.content, message.seq)
     record.edits["k3"] = [Edit("edited", is_acked=True)]
     change = Changed(ROOM, 3, 103, "edited")
     record.sessions = [
         SessionLog("alice", ALICE, True, [acked(1), acked(2), shown(3, BOB), change, acked(4)]),
         SessionLog("bob", BOB, True, [shown(1), shown(2), acked(3), change, shown(4)]),
-        SessionLog("web", BOB, False, [shown(1), shown(2), Break(), shown(3, BOB), change, shown(4)]),
+        SessionLog("web", BOB, False, [Break(0.5), shown(1), shown(2), Break(2.5), shown(3, BOB), change, shown(4)]),
     ]
     record.histories = {(ALICE, ROOM): history, (BOB, ROOM): list(history)}
     record.marks[BOB, ROOM] = Marks(tried_seq=2, acked_seq=2)
@@ -106,8 +106,8 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Record], None]]] = {
     "a gap at the beginning": ("gap", _heard("bob", shown(2), acked(3), shown(4))),
     "a gap at the end": ("gap", _heard("bob", shown(1), shown(2), acked(3))),
     "nothing at all": ("gap", _heard("bob", acked(3))),
-    "a gap within a connection": ("gap", _heard("web", shown(1), EDITED, Break(), shown(4))),
-    "a gap at the end of the last connection": ("gap", _heard("web", shown(1), Break(), shown(2))),
+    "a gap within a connection": ("gap", _heard("web", Break(0.5), shown(1), EDITED, Break(3.5), shown(4))),
+    "a gap at the end of the last connection": ("gap", _heard("web", Break(0.5), shown(1), Break(1.5), shown(2))),
     "an edit that was acknowledged is gone": ("edits", _stored(shown(1), shown(2), shown(3, BOB), shown(4))),
     "an edit that did not arrive": ("edits", _heard("alice", acked(1), acked(2), shown(3, BOB), acked(4))),
     "an edit undone by an older text": ("edits", _heard("web", EDITED, shown(4), replace(CHANGE, content="body 3"))),
@@ -132,9 +132,9 @@ def test_it_finds(name: str) -> None:
 def test_a_gap_that_was_told_is_none() -> None:
     """After `Resynchronise` a session that resumes may have missed something, but hears all from there on."""
     record = world()
-    _heard("bob", shown(1), acked(3), Break(), EDITED, shown(4))(record)
+    _heard("bob", shown(1), acked(3), Break(2.5), EDITED, shown(4))(record)
     assert check(record) == []
-    _heard("bob", Break(), shown(1), EDITED, shown(4))(record)
+    _heard("bob", Break(1.5), shown(1), EDITED, shown(4))(record)
     assert {violation.rule for violation in check(record)} == {"gap"}
 
 
@@ -147,3 +147,13 @@ def test_an_edit_whose_fate_is_unknown_may_have_been_made() -> None:
     for session in record.sessions:
         session.heard.append(replace(CHANGE, content="edited again"))
     assert check(record) == []
+
+
+def test_a_session_that_does_not_resume_is_to_hear_what_is_sent_while_it_is_there() -> None:
+    record = world()
+    _heard("web", Break(0.5), shown(1), shown(2), Break(3.5), shown(2), shown(4))(record)
+    assert check(record) == [], "an old message may come late, to one who was not there when it was sent"
+    _heard("web", Break(0.5), shown(1), shown(2), Break(2.5), shown(4))(record)
+    assert {violation.rule for violation in check(record)} == {"gap"}
+    _heard("web", Break(0.5), shown(1), shown(2), Break(3.5))(record)
+    assert {violation.rule for violation in check(record)} == {"gap"}
