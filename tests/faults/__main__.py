@@ -30,8 +30,7 @@ async def _run(seed: int, name: str, minutes: float, folder: Path) -> int:
     until = time.monotonic() + minutes * 60
     system = scenario.system(folder)
     print(f"scenario {name}: {system.__doc__} Seed {seed}.", flush=True)
-    await system.start()
-    try:
+    async with system:
         while not bad:
             result = await run_round(system, seed, scenario.faults)
             outcomes += result.outcomes
@@ -42,8 +41,6 @@ async def _run(seed: int, name: str, minutes: float, folder: Path) -> int:
             if time.monotonic() > until:
                 break
             seed += 1
-    finally:
-        await system.stop()
     if system.mistakes:
         bad += 1
         print(system.mistakes)

@@ -50,8 +50,11 @@ class Proxy:
         self._is_started.wait()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        if self._is_started.is_set():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        else:
+            self._loop.close()
 
     def behave(self, conditions: Conditions) -> None:
         """From now on, for connections that stand too."""
@@ -124,7 +127,7 @@ class Proxy:
             for each in pumps:
                 each.cancel()
             for end in way:
-                _reset(end)
+                end.close()
             self._ways.discard(way)
             self._tasks.discard(task)
 

@@ -45,11 +45,24 @@ class System:
         self.links["clients"].target_port = self.server.port
 
     async def stop(self) -> None:
+        """Also what was only half started."""
         try:
-            await self.server.stop()
+            if self.server.process is not None:
+                await self.server.stop()
         finally:
             for link in self.links.values():
                 await asyncio.to_thread(link.close)
+
+    async def __aenter__(self) -> "System":
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
 
     @property
     def ws_url(self) -> str:

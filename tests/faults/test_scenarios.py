@@ -6,7 +6,6 @@ import pytest
 
 from tests.faults.run import run_round
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.system import System
 
 SEEDS = (1, 2, 3)
 
@@ -14,13 +13,11 @@ SEEDS = (1, 2, 3)
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_one_process(tmp_path: Path, seed: int) -> None:
-    system = System(tmp_path)
-    await system.start()
-    try:
-        result = await run_round(system, seed, SCENARIOS["single"].faults[seed - 1 :: len(SEEDS)])
-    finally:
-        await system.stop()
+@pytest.mark.parametrize("name", ["single", "mariadb"])
+async def test_every_fault(tmp_path: Path, name: str, seed: int) -> None:
+    scenario = SCENARIOS[name]
+    async with scenario.system(tmp_path) as system:
+        result = await run_round(system, seed, scenario.faults[seed - 1 :: len(SEEDS)])
     assert not result.violations, f"seed {seed}: {[str(each) for each in result.violations]}"
     assert result.sent > 200
     assert not system.mistakes
