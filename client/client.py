@@ -180,7 +180,15 @@ class Client:
         if pending is None:
             number = next(self._ids)
             command = Send(
-                *(conversation_id, content, key, kind, reply_to_id, is_silent, latitude, longitude, address),
+                conversation_id,
+                content,
+                key,
+                kind,
+                reply_to_id,
+                is_silent,
+                latitude,
+                longitude,
+                address,
                 file_id=file_id,
                 id=number,
             )
