@@ -49,6 +49,7 @@ class Node:
             here=presence.here,
             resync=edge.resync,
         )
+        edge.complete_position = self._catch_up.position
         self._catching_up: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -9,18 +9,18 @@ import asyncio
 import getpass
 import os
 import sys
+import threading
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from client.errors import ClientError, RequestRefused
+from client import Client, ClientError, Disconnected, Event, Reconnected, RequestRefused, Resynchronise
 from client.rest import Rest
-from client.session import Client, Resynchronise
 from protocol.native.packets import (
     MessageEditedPacket,
     MessagePacket,
     MessageRecalledPacket,
     PresencePacket,
-    ServerPacket,
+    PresenceStatePacket,
     TypingPacket,
 )
 
@@ -117,7 +117,7 @@ class _Terminal:
             opened = await self._client.open(user["id"])
             await self._show(opened.conversation.conversation_id)
             online = await self._client.subscribe([user["id"]])
-            print(f"* {partner} is {'online' if online[user['id']] else 'offline'}")
+            self._print_presence(user["id"], online[user["id"]])
         elif group is not None:
             await self._show(group)
         else:
@@ -141,11 +141,18 @@ class _Terminal:
         shown = "".join(each if each.isprintable() else "�" for each in content)
         print(f"{time} {self._name(sender_id)}: {shown}", flush=True)
 
-    async def listen(self) -> None:
-        async for packet in self._client.events():
-            await self._react(packet)
+    def _print_presence(self, user_id: int, is_online: bool) -> None:
+        print(f"* {self._name(user_id)} is {'online' if is_online else 'offline'}", flush=True)
 
-    async def _react(self, packet: ServerPacket | Resynchronise) -> None:
+    async def listen(self) -> None:
+        async for event in self._client.events():
+            try:
+                await self._react(event)
+            except ClientError as error:
+                # What ends the client ends the events too; anything less concerns this event alone.
+                print(f"* {error}", flush=True)
+
+    async def _react(self, packet: Event) -> None:
         if isinstance(packet, MessagePacket):
             if not self._conversation_id:
                 await self._show(packet.conversation_id)
@@ -157,7 +164,14 @@ class _Terminal:
         elif isinstance(packet, TypingPacket) and packet.conversation_id == self._conversation_id:
             print(f"* {self._name(packet.user_id)} is typing", flush=True)
         elif isinstance(packet, PresencePacket):
-            print(f"* {self._name(packet.user_id)} is {'online' if packet.is_online else 'offline'}", flush=True)
+            self._print_presence(packet.user_id, packet.is_online)
+        elif isinstance(packet, PresenceStatePacket):
+            for user_id, is_online in packet.states.items():
+                self._print_presence(user_id, is_online)
+        elif isinstance(packet, Disconnected):
+            print(f"* {packet.reason}; trying again", flush=True)
+        elif isinstance(packet, Reconnected):
+            print("* connected again", flush=True)
         elif isinstance(packet, MessageEditedPacket):
             print("* a message was edited", flush=True)
         elif isinstance(packet, MessageRecalledPacket):
@@ -168,8 +182,11 @@ class _Terminal:
 
     async def type(self) -> None:
         """Sends what is typed, until the input ends."""
+        lines: asyncio.Queue[str] = asyncio.Queue(1)
+        # A daemon, and without the lock of sys.stdin: whoever waits for a key must not keep the command from ending.
+        threading.Thread(target=_read_lines, args=(asyncio.get_running_loop(), lines), daemon=True).start()
         while True:
-            line = await asyncio.to_thread(sys.stdin.readline)
+            line = await lines.get()
             text = line.strip()
             if not line or text == "/quit":
                 return
@@ -180,6 +197,14 @@ class _Terminal:
                     await self._client.send(self._conversation_id, text)
                 except RequestRefused as error:
                     print(f"* not sent: {error}", flush=True)
+
+
+def _read_lines(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str]) -> None:
+    """All of the standard input, then an empty string."""
+    with open(0, "rb", buffering=0, closefd=False) as source:
+        for line in source:
+            asyncio.run_coroutine_threadsafe(lines.put(line.decode(errors="replace")), loop).result()
+    asyncio.run_coroutine_threadsafe(lines.put(""), loop).result()
 
 
 if __name__ == "__main__":

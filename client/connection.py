@@ -1,92 +1,22 @@
-"""One connection: a transport and a codec. Commands go out, packets come in."""
+"""One connection: a transport and a codec. Frames of commands go out, packets come in."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Final, Literal
 
-import websockets
-from websockets.asyncio.client import ClientConnection, connect
-
-from client.errors import ConnectionEnded
+from client.errors import ABNORMAL, ConnectionClosed
+from client.transports import Transport, open_transport
 from protocol.close_codes import CloseCode
 from protocol.commands import Command
-from protocol.framing.tcp import HEADER_BYTES, encode
 from protocol.native.binary_codec import NativeBinary, batch
 from protocol.native.json_codec import NativeJson
 from protocol.native.packets import ErrorPacket, GoAwayPacket, ServerPacket
 from protocol.native.refusals import PacketError
 
 Codec = Literal["json", "binary"]
-ABNORMAL: Final = 1006
-MAX_SERVER_FRAME_BYTES: Final = 16 * 1024 * 1024
-"""A page of 200 long messages is far below."""
 
-_CODECS: Final[dict[Codec, NativeJson | NativeBinary]] = {"json": NativeJson(), "binary": NativeBinary()}
-_SUBPROTOCOLS: Final = {
-    "json": websockets.Subprotocol("feige.json.v1"),
-    "binary": websockets.Subprotocol("feige.bin.v1"),
-}
-
-
-class Transport(Protocol):
-    """Carries frames. Both directions raise ConnectionEnded once it is gone."""
-
-    async def send(self, frame: bytes) -> None: ...
-
-    async def receive(self) -> bytes: ...
-
-    async def close(self) -> None: ...
-
-
-class WebSocketTransport:
-    def __init__(self, socket: ClientConnection, codec: Codec) -> None:
-        self._socket = socket
-        self._is_text = codec == "json"
-
-    async def send(self, frame: bytes) -> None:
-        try:
-            await self._socket.send(frame, text=self._is_text)
-        except websockets.ConnectionClosed as closed:
-            raise _ended(closed) from closed
-
-    async def receive(self) -> bytes:
-        try:
-            return await self._socket.recv(decode=False)
-        except websockets.ConnectionClosed as closed:
-            raise _ended(closed) from closed
-
-    async def close(self) -> None:
-        await self._socket.close()
-
-
-class TcpTransport:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, frame: bytes) -> None:
-        try:
-            self._writer.write(encode(frame))
-            await self._writer.drain()
-        except OSError as error:
-            raise ConnectionEnded(ABNORMAL, str(error)) from error
-
-    async def receive(self) -> bytes:
-        try:
-            length = int.from_bytes(await self._reader.readexactly(HEADER_BYTES), "big")
-            if length > MAX_SERVER_FRAME_BYTES:
-                raise ConnectionEnded(CloseCode.TOO_LARGE, "the server sent a frame that is too large")
-            return await self._reader.readexactly(length)
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise ConnectionEnded(ABNORMAL, "the connection was lost") from error
-
-    async def close(self) -> None:
-        self._writer.close()
-        try:
-            await self._writer.wait_closed()
-        except OSError:
-            pass
+CODECS: Final[dict[Codec, NativeJson | NativeBinary]] = {"json": NativeJson(), "binary": NativeBinary()}
+_SUBPROTOCOLS: Final[dict[Codec, str]] = {"json": "feige.json.v1", "binary": "feige.bin.v1"}
+_CODES_BY_NAME: Final = {code.name.lower(): int(code) for code in CloseCode}
 
 
 class Connection:
@@ -94,65 +24,59 @@ class Connection:
 
     def __init__(self, transport: Transport, codec: Codec) -> None:
         self._transport = transport
-        self._codec = _CODECS[codec]
+        self._codec = CODECS[codec]
         self._is_binary = codec == "binary"
+        self._last_words: ServerPacket | None = None
 
-    async def send(self, *commands: Command) -> None:
-        """All of them in one frame. ConnectionEnded."""
-        packets = [self._codec.encode_command(command) for command in commands]
+    async def send(self, *packets: bytes) -> None:
+        """All of them, encoded, in one frame. ConnectionClosed."""
         await self._transport.send(packets[0] if len(packets) == 1 else self._join(packets))
 
     def _join(self, packets: Sequence[bytes]) -> bytes:
         return batch(packets) if self._is_binary else b"\n".join(packets)
 
     async def receive(self) -> list[ServerPacket]:
-        """The packets of the next frame. ConnectionEnded, also where TCP tells the end by a packet."""
+        """The packets of the next frame. ConnectionClosed."""
         try:
             packets = self._codec.decode_packets(await self._transport.receive())
         except PacketError as error:
-            raise ConnectionEnded(CloseCode.PROTOCOL_ERROR, f"the server sent nonsense: {error}") from error
-        for packet in packets:
-            if isinstance(packet, ErrorPacket) and packet.id is None:
-                code = _CODES_BY_NAME.get(packet.code)
-                if code is not None:
-                    raise ConnectionEnded(code, packet.text)
+            raise ConnectionClosed(CloseCode.PROTOCOL_ERROR, f"the server sent nonsense: {error}") from error
+        except ConnectionClosed as closed:
+            raise self._explained(closed) from closed
+        if not self._transport.has_close_codes and packets:
+            self._last_words = packets[-1]
+            if _farewell_of(self._last_words) is not None:
+                packets.pop()
         return packets
 
+    def _explained(self, closed: ConnectionClosed) -> ConnectionClosed:
+        """Over TCP the last packet says why (PROTOCOL.md section 8)."""
+        words = self._last_words
+        if closed.code == ABNORMAL and isinstance(words, GoAwayPacket):
+            return ConnectionClosed(CloseCode.GOING_AWAY, words.reason)
+        return (_farewell_of(words) or closed) if closed.code == ABNORMAL else closed
+
     async def close(self) -> None:
+        """Says goodbye, in bounded time."""
         await self._transport.close()
 
+    def abort(self) -> None:
+        """Closes at once."""
+        self._transport.abort()
 
-_CODES_BY_NAME: Final = {code.name.lower(): int(code) for code in CloseCode}
+
+def _farewell_of(packet: ServerPacket | None) -> ConnectionClosed | None:
+    """The end that an error without a request announces, if it does."""
+    if isinstance(packet, ErrorPacket) and packet.id is None and packet.code in _CODES_BY_NAME:
+        return ConnectionClosed(_CODES_BY_NAME[packet.code], packet.text)
+    return None
 
 
 async def open_connection(url: str, codec: Codec) -> Connection:
-    """`ws://host:port/gateway`, `wss://…` or `tcp://host:port`. ConnectionEnded if it cannot be made; ValueError for
-    another scheme."""
-    parts = urlsplit(url)
-    try:
-        if parts.scheme == "tcp":
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-            return Connection(TcpTransport(reader, writer), codec)
-        if parts.scheme not in ("ws", "wss"):
-            raise ValueError(f"{url}: the scheme must be ws, wss or tcp")
-        socket = await connect(
-            url,
-            subprotocols=[_SUBPROTOCOLS[codec]],
-            compression=None,
-            ping_interval=None,
-            max_size=MAX_SERVER_FRAME_BYTES,
-        )
-        return Connection(WebSocketTransport(socket, codec), codec)
-    except (OSError, websockets.InvalidHandshake, TimeoutError) as error:
-        raise ConnectionEnded(ABNORMAL, f"cannot connect: {error}") from error
+    """See `open_transport`."""
+    return Connection(await open_transport(url, _SUBPROTOCOLS[codec]), codec)
 
 
-def _ended(closed: websockets.ConnectionClosed) -> ConnectionEnded:
-    if closed.rcvd is None:
-        return ConnectionEnded(ABNORMAL, "the connection was lost")
-    return ConnectionEnded(closed.rcvd.code, closed.rcvd.reason)
-
-
-def pause_asked_for(packet: ServerPacket) -> float:
-    """Seconds, if the packet sends the client away; else 0."""
-    return packet.retry_after_ms / 1000 if isinstance(packet, GoAwayPacket) else 0.0
+def encode(command: Command, codec: Codec) -> bytes:
+    """ValueError for text that is not Unicode (lone surrogates)."""
+    return CODECS[codec].encode_command(command)

@@ -1,23 +1,46 @@
 """What a client has seen: the resume point of PROTOCOL.md section 7, and which messages are news."""
 
+from typing import Final
+
 from protocol.commands import Sync
+
+FORGET_AFTER: Final = 3
+"""Positions. One is handed out up to two of its intervals after it was read, so what was seen just before may be
+later than it, and than the next."""
 
 
 class _Seen:
     """One conversation: nothing is missing up to `upto`; `ahead` came early."""
 
-    __slots__ = ("ahead", "upto")
+    __slots__ = ("ahead", "highest", "quiet", "upto")
 
     def __init__(self) -> None:
         self.upto: int | None = None
         self.ahead: set[int] = set()
+        self.quiet = 0
+        """Positions that were taken since the last news."""
+        self.highest = [0] * FORGET_AFTER
+        """The highest seq when each of the last positions was taken, oldest first."""
 
     def add(self, seq: int) -> None:
-        assert self.upto is not None
         self.ahead.add(seq)
-        while self.upto + 1 in self.ahead:
-            self.upto += 1
-            self.ahead.discard(self.upto)
+        self._join()
+
+    def settle(self) -> None:
+        """A position was taken. What is missing before the oldest of `highest` will not come: it was not for this
+        user (who had left, and joined again)."""
+        self.quiet += 1
+        self.highest = [*self.highest[1:], max(self.ahead, default=self.upto or 0)]
+        if self.upto is not None and self.upto < self.highest[0]:
+            self.upto = self.highest[0]
+            self.ahead = {seq for seq in self.ahead if seq > self.upto}
+            self._join()
+
+    def _join(self) -> None:
+        if self.upto is not None:
+            while self.upto + 1 in self.ahead:
+                self.upto += 1
+                self.ahead.discard(self.upto)
 
 
 class Progress:
@@ -27,50 +50,49 @@ class Progress:
         self.epoch = ""
         self.position = ""
         self._seen: dict[int, _Seen] = {}
-        self._since_position: set[int] = set()
 
     def start(self, epoch: str, position: str) -> None:
         """As if for the first time."""
         self.epoch = epoch
         self.position = position
         self._seen.clear()
-        self._since_position.clear()
 
     def advance(self, position: str) -> None:
-        """A pong or `synced` brought a later position: cursors of conversations without news since are of no use."""
+        """A pong or `synced` brought a later position: conversations that have long been quiet can be forgotten."""
         if position and position != self.position:
             self.position = position
-            self._seen = {
-                conversation_id: seen
-                for conversation_id, seen in self._seen.items()
-                if conversation_id in self._since_position or seen.ahead
-            }
-            self._since_position.clear()
+            for seen in self._seen.values():
+                seen.settle()
+            self._seen = {key: seen for key, seen in self._seen.items() if seen.quiet < FORGET_AFTER}
 
     def acknowledged(self, conversation_id: int, seq: int) -> None:
         """One's own message is stored. Its ack may have overtaken somebody else's message with a smaller seq."""
-        self._since_position.add(conversation_id)
-        seen = self._seen.setdefault(conversation_id, _Seen())
-        if seen.upto is None:
-            seen.ahead.add(seq)
-        else:
+        seen = self._news_of(conversation_id)
+        if seen.upto is None or seq > seen.upto:
             seen.add(seq)
 
     def received(self, conversation_id: int, seq: int) -> bool:
         """A message came; False if it is no news."""
-        self._since_position.add(conversation_id)
-        seen = self._seen.setdefault(conversation_id, _Seen())
+        seen = self._news_of(conversation_id)
+        if seq in seen.ahead:
+            return False
         if seen.upto is None:
-            if seq in seen.ahead:
-                return False
+            # The first is the smallest, but for own ones whose ack was faster.
             seen.upto = min(seq, *seen.ahead) - 1 if seen.ahead else seq - 1
-        elif seq <= seen.upto or seq in seen.ahead:
+        if seq <= seen.upto:
             return False
         seen.add(seq)
         return True
 
-    def sync(self, request_id: int) -> Sync:
-        cursors = [
-            (conversation_id, seen.upto) for conversation_id, seen in self._seen.items() if seen.upto is not None
-        ]
-        return Sync(self.epoch, self.position, cursors, request_id)
+    def _news_of(self, conversation_id: int) -> _Seen:
+        """Moves the conversation to the end: the dictionary is in the order of the latest news."""
+        seen = self._seen.pop(conversation_id, None) or _Seen()
+        seen.quiet = 0
+        self._seen[conversation_id] = seen
+        return seen
+
+    def sync(self, request_id: int, max_cursors: int) -> Sync:
+        """With the cursors of the latest conversations. One that is left out costs messages that come twice, and
+        are dropped here."""
+        cursors = [(key, seen.upto) for key, seen in self._seen.items() if seen.upto is not None]
+        return Sync(self.epoch, self.position, cursors[-max_cursors:], request_id)

@@ -1,5 +1,6 @@
 """The few REST calls that a chat needs: accounts, tokens, finding people, making groups, files (im API 1, 2, 3, 5)."""
 
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,11 +29,17 @@ class Rest:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             async with self._http.request(method, f"/api/v1{path}", headers=headers, **options) as response:
-                body = await response.json(content_type=None)
+                text = await response.text()
+                try:
+                    body = json.loads(text)
+                except ValueError:  # A proxy answers for a server that is down.
+                    body = {"detail": f"{response.reason}: not JSON"}
                 if response.status >= 400:
-                    raise RequestRefused(str(response.status), str(body.get("detail", body)), response.status >= 500)
+                    detail = body.get("detail", body) if isinstance(body, dict) else body
+                    is_temporary = response.status >= 500 or response.status in (408, 429)
+                    raise RequestRefused(str(response.status), str(detail), is_temporary)
                 return body
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise RequestRefused("0", f"the server cannot be reached: {error}", temporary=True) from error
 
     async def register(self, name: str, password: str) -> dict[str, Any]:

@@ -190,11 +190,11 @@ class CatchUp:
         else:
             self._positions.append((monotonic() + self._settled_s, await self._sync.position()))
             if not self._bus.trouble:
-                self._bus.complete_up_to(self._position())
+                self._bus.complete_up_to(self.position())
         self._was_needed = is_needed
 
-    def _position(self) -> str:
-        """The last one that is complete."""
+    def position(self) -> str:
+        """The last one that is complete: all that it covers was heard here. Sessions may resume from it."""
         positions = self._positions
         while len(positions) > 1 and positions[1][0] <= monotonic():
             positions.popleft()
@@ -208,7 +208,7 @@ class CatchUp:
             await self._read_everything()
             self._everything_at = started
         asked, self._since = self._since, []
-        for since in (self._position(), *asked):
+        for since in (self.position(), *asked):
             news = await self._sync.news(since, MAX_NEWS)
             if news is None:
                 log.warning("too much was missed; all sessions resume")

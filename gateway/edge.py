@@ -74,6 +74,9 @@ class Edge:
         """Connections whose request head is not complete."""
         self.epoch = ""
         self.position = ""
+        """From which sessions may resume."""
+        self.complete_position: Callable[[], str] | None = None
+        """Set where events of other processes come too: a position of the store does not say that they have."""
         self.is_draining = False
         self.close_ticks = self.wheel.ticks(config.close_timeout_s)
         self._heartbeat_ticks = self.wheel.ticks(config.heartbeat_s)
@@ -108,6 +111,9 @@ class Edge:
         self._position_timer = self._loop.call_later(POSITION_EVERY_S, self._refresh_position)
 
     async def _read_position(self) -> None:
+        if self.complete_position is not None:
+            self.position = self.complete_position()
+            return
         try:
             position = await self._sync.position()
         except DomainError as error:

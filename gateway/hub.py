@@ -156,8 +156,11 @@ class Hub:
         if kind is MessageSent and audience.conversation_id is not None:
             batch = self._batches.get(audience.conversation_id)
             if batch is not None:
-                batch.events.append((event, origin))
-                return
+                if batch.audience is audience or batch.audience == audience:
+                    batch.events.append((event, origin))
+                    return
+                # What comes from another process, or late, may be for some of the members only.
+                self.settle()
             if not self._batches:
                 self._loop.call_soon(self.settle)
             self._batches[audience.conversation_id] = _Batch(audience, [(event, origin)])

@@ -23,6 +23,9 @@ HEALTH_CHECK_S: Final = 10
 OLDEST: Final = (6, 2)
 """XTRIM MINID came with it."""
 
+UVLOOP_CLOSED: Final = "the handler is closed"
+"""Of the RuntimeError for a write to a connection that Redis has reset; the client lets it through."""
+
 SCHEMES: Final = {
     "redis": (False, False),
     "rediss": (True, False),
@@ -134,7 +137,12 @@ async def check(client: Client, url: RedisUrl) -> None:
 
 async def ask(client: Client, *words: Any) -> Any:
     """One of `CLIENT_ERRORS`."""
-    return await client.execute_command(*words)
+    try:
+        return await client.execute_command(*words)
+    except RuntimeError as error:
+        if UVLOOP_CLOSED in str(error):
+            raise ConnectionResetError from error
+        raise
 
 
 async def one_node(client: Client, *command: str) -> Any:

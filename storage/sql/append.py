@@ -1,6 +1,7 @@
 """The append path: numbers the drafts of a batch and stores them in one transaction of few statements."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, String, func, select
@@ -67,8 +68,11 @@ class _MaybeDuplicate(UniqueViolation):
     """Whether a draft is refused or answered as a duplicate depends on what is stored."""
 
 
-def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[list[Outcome]]:
+def append_plan(drafts: Sequence[Draft], clock_ms: Callable[[], int], look_up: bool) -> Plan[list[Outcome]]:
     """Stores the drafts, in order; an outcome for each. The caller runs it in a transaction.
+
+    The clock is read when all locks are held: a message that waited for a process that was stopped is as young as its
+    commit. Who looks for what they missed goes by its time.
 
     Duplicates of stored messages are rare, so without `look_up` they are not looked for: UniqueViolation is raised if
     there may be one, and the caller starts again with `look_up`."""
@@ -91,6 +95,7 @@ def append_plan(drafts: Sequence[Draft], now_ms: int, look_up: bool) -> Plan[lis
         accesses = files.accesses((yield files.ACCESS, {"wanted": [list(pair) for pair in wanted_files]}))
     yield TURN, ()
     last_id: int = (yield _MAX_ID, {})[0][0]
+    now_ms = clock_ms()
 
     outcomes: list[Outcome] = []
     new: list[Message] = []
@@ -196,12 +201,15 @@ class SqlMessageLog:
     async def close(self) -> None:
         await self._committer.close()
 
+    def _clock_ms(self) -> int:
+        """A clock that was set back must not make a message older than the one before it."""
+        self._latest_ms = max(self._now_ms(), self._latest_ms)
+        return self._latest_ms
+
     async def _commit(self, drafts: Sequence[Draft]) -> Sequence[Outcome]:
-        # A clock that was set back must not make a message older than the one before it.
-        self._latest_ms = now_ms = max(self._now_ms(), self._latest_ms)
         for attempt in range(MAX_ATTEMPTS):
             try:
-                return await self._writer.write(lambda look_up=attempt > 0: append_plan(drafts, now_ms, look_up))  # type: ignore[misc]
+                return await self._writer.write(partial(append_plan, drafts, self._clock_ms, attempt > 0))
             except UniqueViolation:
                 if attempt == MAX_ATTEMPTS - 1:
                     raise

@@ -70,6 +70,7 @@ DRIVER_ERRORS: Final = (
     MySQLError,
     exc.SQLAlchemyError,
     ConnectionError,
+    RuntimeError,
     UnicodeEncodeError,
     OverflowError,
     orjson.JSONEncodeError,
@@ -77,6 +78,9 @@ DRIVER_ERRORS: Final = (
 """What a statement may raise because of the data or the database, and not because of a mistake in it."""
 
 DEADLOCK: Final = 1213
+_UVLOOP_CLOSED: Final = "the handler is closed"
+"""Of the RuntimeError for a write to a connection that the other side has reset; aiomysql lets it through."""
+
 _DUPLICATE: Final = 1062
 _LOST_TRANSACTION: Final = frozenset(
     # a lock wait that took too long, a deadlock, a snapshot that was overtaken (MariaDB 11.6 and later)
@@ -126,6 +130,8 @@ def translated(error: Exception) -> Exception:
     if number is not None:
         return _from_mysql(error, number)
     if isinstance(error, ConnectionError):
+        return ConnectionLost()
+    if isinstance(error, RuntimeError) and _UVLOOP_CLOSED in str(error):
         return ConnectionLost()
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return UniqueViolation(str(error))

@@ -1,1 +1,1 @@
-"""The client's own parts; against a running server it is tested in tests/e2e/test_client.py."""
+"""The client against a scripted peer; against a running server it is tested in tests/e2e/test_client.py."""

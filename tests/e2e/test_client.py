@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
-from client import Client, ConnectionEnded, RequestRefused, Resynchronise
+from client import Client, ConnectionClosed, RequestRefused, Resynchronise
 from client.connection import Codec
 from protocol.native.packets import MessagePacket, PresencePacket, ReceiptPacket, TypingPacket
 from tests.e2e.conftest import NewServer, People
@@ -137,7 +138,7 @@ async def test_refusals(server: ServerProcess, people: People) -> None:
     with pytest.raises(RequestRefused, match="token_invalid"):
         async with Client(f"{server.ws_url}/gateway", "nonsense"):
             pass
-    with pytest.raises(ConnectionEnded, match="cannot connect"):
+    with pytest.raises(ConnectionClosed, match="cannot connect"):
         async with Client("ws://127.0.0.1:1/gateway", alice.token):
             pass
 
@@ -146,11 +147,11 @@ async def test_a_revoked_login_ends_the_client(server: ServerProcess, people: Pe
     (alice,) = await people("alice")
     async with client_of(alice, WAYS[1]) as hers:
         await alice.request("POST", "/api/v1/auth/logout")
-        with pytest.raises(ConnectionEnded) as ended:
+        with pytest.raises(ConnectionClosed) as ended:
             async for _ in hers.events():
                 pass
         assert (ended.value.code, ended.value.is_final) == (4401, True)
-        with pytest.raises(ConnectionEnded):
+        with pytest.raises(ConnectionClosed):
             await hers.send(1, "x")
 
 
@@ -165,30 +166,32 @@ async def test_rate_limited_sends_arrive_all_the_same(new_server: NewServer) -> 
             assert sorted(ack.seq for ack in acks) == list(range(1, 61))
 
 
+async def chat(server: ServerProcess, name: str, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "client", "chat", name, "--url", server.url, *arguments),
+        cwd=ROOT,
+        env=os.environ | {"FEIGE_PASSWORD": "secret-1", "PYTHONUNBUFFERED": "1"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def until(process: asyncio.subprocess.Process, text: str) -> str:
+    """The next line with this text."""
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        while True:
+            line = (await process.stdout.readline()).decode()
+            assert line, f"ended before {text!r}"
+            if text in line:
+                return line
+
+
 async def test_the_terminal(server: ServerProcess) -> None:
     """`python -m client`: two people, one of them over TCP in binary, with piped input."""
-
-    async def chat(name: str, *arguments: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "client", "chat", name, "--url", server.url, *arguments),
-            cwd=ROOT,
-            env=os.environ | {"FEIGE_PASSWORD": "secret-1", "PYTHONUNBUFFERED": "1"},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-
-    async def until(process: asyncio.subprocess.Process, text: str) -> str:
-        assert process.stdout is not None
-        async with asyncio.timeout(20):
-            while True:
-                line = (await process.stdout.readline()).decode()
-                assert line, f"ended before {text!r}"
-                if text in line:
-                    return line
-
-    bob = await chat("terminal-bob")
+    bob = await chat(server, "terminal-bob")
     await until(bob, "waiting for somebody")
-    alice = await chat("terminal-alice", "--with", "terminal-bob", "--tcp", str(server.tcp_port), "--binary")
+    alice = await chat(server, "terminal-alice", "--with", "terminal-bob", "--tcp", str(server.tcp_port), "--binary")
     await until(alice, "terminal-bob is online")
     assert alice.stdin is not None
     assert bob.stdin is not None
@@ -201,6 +204,31 @@ async def test_the_terminal(server: ServerProcess) -> None:
         process.stdin.write(b"/quit\n")
         async with asyncio.timeout(10):
             assert await process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_the_terminal_comes_back_and_ends_when_there_is_no_way_back(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data") as server:
+        bob = await chat(server, "bob")
+        await until(bob, "waiting for somebody")
+        alice = await chat(server, "alice", "--with", "bob")
+        await until(alice, "bob is online")
+        await server.kill()
+        await until(alice, "trying again")
+        assert alice.stdin is not None
+        alice.stdin.write(b"still here\n")
+        await server.start()
+        await until(alice, "connected again")
+        assert "alice: still here" in await until(bob, "still here")
+        assert bob.stdin is not None
+        bob.stdin.write(b"/quit\n")
+        assert await bob.wait() == 0
+        await until(alice, "bob is offline")
+        await server.kill()
+        (server.data_dir / "feige.db").unlink()
+        await server.start()
+        async with asyncio.timeout(20):
+            assert await alice.wait() == 1, "the input is open, and still it ends: nobody knows alice any more"
 
 
 def test_vectors_are_packaged() -> None:

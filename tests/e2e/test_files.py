@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from client import Client
 from client.rest import Rest
-from client.session import Client
 from domain.model import MessageKind
 from protocol.native.packets import FileAttachment, MessagePacket
 from tests.e2e.server import Person, ServerProcess

@@ -13,8 +13,8 @@ from domain.ports import Audience
 from gateway.config import GatewayConfig
 from gateway.session import Session
 from protocol.close_codes import CloseCode
-from protocol.commands import Sync
-from protocol.native.packets import MessagePacket, SyncedPacket
+from protocol.commands import Ping, Sync
+from protocol.native.packets import MessagePacket, PongPacket, SyncedPacket
 from tests.gateway.world import gateway
 from tests.world import PASSWORD
 
@@ -69,6 +69,25 @@ async def test_a_replay_never_overflows_the_outbox(tmp_path: Path, count: int, r
         assert replayed == (list(range(1, count + 1)) if recovered else [])
         assert [packet.recovered for packet in packets if isinstance(packet, SyncedPacket)] == [recovered]
         assert not peer.connection.close_code
+
+
+async def test_among_other_processes_a_position_is_what_was_heard_and_not_what_is_stored(tmp_path: Path) -> None:
+    """A client that resumes from a position that covers what never came here would have a gap that nobody tells of."""
+    async with gateway(tmp_path) as running:
+        rules = running.rules
+        alice, bob = [
+            (await rules.accounts.register(username=name, password=PASSWORD)).profile for name in ("alice", "bob")
+        ]
+        running.edge.complete_position = lambda: "heard"
+        conversation = await rules.conversations.open_single(alice, bob.id)
+        await rules.messages.send(alice, Draft(conversation_id=conversation.id, sender_id=alice.id, content="x"))
+        for _ in range(2):
+            await running.edge._read_position()
+        peer = await running.session(bob.id)
+        running.edge.dispatch(peer.connection.session, Ping(7))
+        (pong,) = await peer.until(1)
+        assert isinstance(pong, PongPacket)
+        assert pong.position == "heard"
 
 
 async def test_an_open_session_speaks_under_the_new_name(tmp_path: Path) -> None:

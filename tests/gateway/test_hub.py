@@ -39,6 +39,16 @@ async def test_messages_of_a_tick_and_other_events_keep_their_order(tmp_path: Pa
         assert kinds == [1, "MemberUpdatedPacket", 3], "the session that sent a message does not get it"
 
 
+async def test_messages_of_a_tick_may_be_for_different_members(tmp_path: Path) -> None:
+    """As those that come from another process, which knows of some of the members here only."""
+    async with gateway(tmp_path) as running:
+        peer, other = await running.session(5), await running.session(6)
+        for number, user_ids in enumerate([(5,), (5, 6), (6,), (6, 5)], 1):
+            running.hub.on_event(sent(number), Audience(user_ids, 7))
+        assert [packet.seq for packet in await peer.until(3) if isinstance(packet, MessagePacket)] == [1, 2, 4]
+        assert [packet.seq for packet in await other.until(3) if isinstance(packet, MessagePacket)] == [2, 3, 4]
+
+
 async def test_what_is_for_all_but_one(tmp_path: Path) -> None:
     async with gateway(tmp_path) as running:
         typist, other = await running.session(5), await running.session(6)

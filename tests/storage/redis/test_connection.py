@@ -3,10 +3,13 @@
 import asyncio
 
 import pytest
+import uvloop
 from redis.asyncio import RedisCluster
 
 from storage.redis import NameTaken, RedisServices, RedisUnusable, TooOld
-from storage.redis.connection import BLOCK_MS, RedisUrl, check, connect, settings
+from storage.redis.connection import BLOCK_MS, RedisUrl, ask, check, connect, settings
+from storage.redis.errors import CLIENT_ERRORS, reason
+from tests.faults.proxy import Proxy
 from tests.servers.redis import RedisServer, free_port
 from tests.storage.redis.world import FAST, Cluster, Node
 from tests.world import TestClock
@@ -149,3 +152,28 @@ async def test_everything_works_on_a_cluster() -> None:
         await cluster.close()
     finally:
         server.close()
+
+
+def test_a_connection_that_was_reset_is_a_loss_that_is_known(own_server: RedisServer) -> None:
+    """On uvloop, where the first command after it fails with a RuntimeError that the client lets through."""
+
+    async def ask_after_resets(link: Proxy) -> list[str]:
+        client = connect(RedisUrl("127.0.0.1", link.port), max_connections=1)
+        reasons = []
+        for _ in range(6):
+            try:
+                await ask(client, "PING")
+            except CLIENT_ERRORS as error:
+                reasons.append(reason(error))
+            link.cut()
+            await asyncio.sleep(0.02)
+        await client.aclose()
+        return reasons
+
+    link = Proxy(own_server.port)
+    link.start()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            assert set(runner.run(ask_after_resets(link))) == {"it cannot be reached"}
+    finally:
+        link.close()

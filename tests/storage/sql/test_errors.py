@@ -1,6 +1,9 @@
 """What becomes of a driver's exceptions."""
 
+import asyncio
+
 import pytest
+import uvloop
 from pymysql import err
 
 from domain.errors import InvalidValue, Unavailable
@@ -45,3 +48,32 @@ def test_a_violation_names_the_key_and_not_the_value(key: str) -> None:
 
 def test_a_driver_that_lost_its_connection_has_no_number() -> None:
     assert type(translated(err.InterfaceError("(0, 'Not connected')"))) is ConnectionLost
+
+
+async def _write_to_a_reset_connection() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    writer.write(b"x")
+                    await asyncio.sleep(0)
+        finally:
+            writer.close()
+
+
+def test_a_write_to_a_connection_that_uvloop_has_closed_is_a_lost_connection() -> None:
+    """Drivers do not catch it: it is no OSError there."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with pytest.raises(RuntimeError) as caught:
+            runner.run(_write_to_a_reset_connection())
+    assert isinstance(translated(caught.value), ConnectionLost)
+
+
+def test_any_other_runtime_error_is_a_mistake() -> None:
+    mistake = RuntimeError("generator raised StopIteration")
+    assert translated(mistake) is mistake
