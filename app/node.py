@@ -59,5 +59,7 @@ class Node:
 
     async def close(self) -> None:
         if self._catching_up is not None:
-            self._catching_up.cancel()
-            await asyncio.wait([self._catching_up])
+            # Until it is heard: the database drivers swallow some cancellations.
+            while not self._catching_up.done():
+                self._catching_up.cancel()
+                await asyncio.wait([self._catching_up], timeout=0.1)

@@ -1,6 +1,7 @@
 """What another process told and did not arrive is read from the store: nothing is lost, nothing is heard twice."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from time import monotonic
@@ -172,10 +173,10 @@ class CatchUp:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._round_s)
-            except TimeoutError:
-                pass
+            # Not `wait_for`: it swallows a cancellation that comes with the event (Python 3.11).
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._round_s):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self._turn()

@@ -1,6 +1,7 @@
 """The bus of several processes: one Redis stream for each node, one entry for each node and tick."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -147,15 +148,15 @@ class RedisBus:
             self._wake.set()
             self._all_sent.clear()
             try:
-                await asyncio.wait_for(self._all_sent.wait(), SOCKET_TIMEOUT_S)
+                async with asyncio.timeout(SOCKET_TIMEOUT_S):
+                    await self._all_sent.wait()
             except TimeoutError:
                 log.warning("left without a word", reason="events were not taken in time")
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         try:
             if self.trouble is None:
-                await self._membership.leave()
+                async with asyncio.timeout(SOCKET_TIMEOUT_S):
+                    await self._membership.leave()
         except CLIENT_ERRORS as error:
             log.warning("left without a word", reason=reason(error))
 
@@ -370,10 +371,10 @@ class RedisBus:
     async def _beating(self) -> None:
         last = time.monotonic()
         while True:
-            try:
-                await asyncio.wait_for(self._beat_soon.wait(), self._membership.heartbeat_s)
-            except TimeoutError:
-                pass
+            # Not `wait_for`: it swallows a cancellation that comes with the event (Python 3.11).
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._membership.heartbeat_s):
+                    await self._beat_soon.wait()
             self._beat_soon.clear()
             try:
                 async with asyncio.timeout(SOCKET_TIMEOUT_S):
@@ -467,3 +468,15 @@ class RedisBus:
             if not self._troubles:
                 log.info("bus restored")
                 self._come_back(self._position_before_trouble)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancels until it is heard: the client swallows some cancellations."""
+    pending = set(tasks)
+    gives_up_at = time.monotonic() + 2 * SOCKET_TIMEOUT_S
+    while pending and time.monotonic() < gives_up_at:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.1)
+    for task in pending:
+        log.error("a part of the bus does not end", part=task.get_name())
