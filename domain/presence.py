@@ -111,7 +111,10 @@ class Presence:
             audience = Audience(tuple(watchers.get(user_id, ())))
             self._bus.publish(PresenceChanged(user_id, is_online, now_ms), audience)
         if seen:
-            await self._users.seen(seen)
+            try:
+                await self._users.seen(seen)
+            except Unavailable:
+                return  # They are remembered, and stored when the user leaves again.
             for user_id, at_ms in seen.items():
                 if self._last_seen_ms.get(user_id) == at_ms:
                     del self._last_seen_ms[user_id]

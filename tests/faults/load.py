@@ -48,17 +48,8 @@ class Load:
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, people: list[Person]) -> None:
-        """Makes conversations and sessions, then everybody talks."""
-        conversations: dict[int, list[int]] = {person.id: [] for person in people}
-        for person, other in zip(people, people[1:] + people[:1], strict=True):
-            conversation_id = await person.single(other)
-            for each in (person, other):
-                conversations[each.id].append(conversation_id)
-        for members in (people, people[::2]):
-            conversation_id = await members[0].group(*members[1:])
-            for person in members:
-                conversations[person.id].append(conversation_id)
+    async def start(self, people: list[Person], conversations: dict[int, list[int]]) -> None:
+        """Opens sessions, then everybody talks. `conversations` are those of each person."""
         for number, person in enumerate(people):
             dice = random.Random(f"{self._seed} {number}")
             codec = dice.choice(("json", "binary"))
@@ -208,6 +199,20 @@ class Load:
             for conversation_id in talker.conversations:
                 history = await talker.native.history(conversation_id)
                 self.record.histories[talker.person.id, conversation_id] = history
+
+
+async def acquainted(people: list[Person]) -> dict[int, list[int]]:
+    """Makes single conversations and groups. The conversations of each person."""
+    conversations: dict[int, list[int]] = {person.id: [] for person in people}
+    for person, other in zip(people, people[1:] + people[:1], strict=True):
+        conversation_id = await person.single(other)
+        for each in (person, other):
+            conversations[each.id].append(conversation_id)
+    for members in (people, people[::2]):
+        conversation_id = await members[0].group(*members[1:])
+        for person in members:
+            conversations[person.id].append(conversation_id)
+    return conversations
 
 
 def _sessions(talker: Talker) -> list[NativeSession | ImSession]:

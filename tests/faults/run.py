@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.e2e.server import Person
 from tests.faults.checker import Violation, check
-from tests.faults.load import PEOPLE, Load
+from tests.faults.load import PEOPLE, Load, acquainted
 from tests.faults.proxy import GOOD, Conditions
 from tests.faults.scenarios import Fault
 from tests.faults.system import Cluster, System
@@ -47,11 +47,11 @@ async def run_round(system: System, seed: int, faults: tuple[Fault, ...]) -> Rou
     order = list(faults)
     dice.shuffle(order)
     result = Round()
-    people = [await Person.register(system.server, f"user{number}") for number in range(PEOPLE)]
+    people, conversations = await _settlers(system)
     load = Load(seed, system.ws_url)
     churn = asyncio.create_task(_churn(system, dice))
     try:
-        await load.start(people)
+        await load.start(people, conversations)
         for fault in order:
             await asyncio.sleep(CALM_S)
             outcome = await _make(fault, system, load)
@@ -71,6 +71,17 @@ async def run_round(system: System, seed: int, faults: tuple[Fault, ...]) -> Rou
         await load.stop()
     result.sent = len(load.record.sent)
     return result
+
+
+async def _settlers(system: System) -> tuple[list[Person], dict[int, list[int]]]:
+    """New people, and the conversations of each. After a fault connections that it cut may fail once each."""
+    while True:
+        try:
+            people = [await Person.register(system.server, f"user{number}") for number in range(PEOPLE)]
+            return people, await acquainted(people)
+        except AssertionError as refused:
+            if "try again" not in str(refused):
+                raise
 
 
 async def _churn(system: System, dice: random.Random) -> None:

@@ -13,7 +13,7 @@ SEEDS = (1, 2, 3)
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", ["single"])
+@pytest.mark.parametrize("name", ["single", "mariadb"])
 async def test_every_fault(tmp_path: Path, name: str, seed: int) -> None:
     scenario = SCENARIOS[name]
     async with scenario.system(tmp_path) as system:
