@@ -8,6 +8,9 @@ from domain.conversations import Conversations
 from domain.files import Files
 from domain.groups import Groups
 from domain.messages import Messages
+from domain.notification_sending import NotificationSending
+from domain.notification_templates import NotificationTemplates
+from domain.notifications import Notifications
 from domain.ports import Clock
 from domain.presence import Presence
 from domain.profiles import Profiles
@@ -17,6 +20,7 @@ from http_api.im.extras import ExtraRoutes
 from http_api.im.files import FileRoutes
 from http_api.im.groups import GroupRoutes
 from http_api.im.messages import MessageRoutes
+from http_api.im.notifications import NotificationRoutes, TemplateRoutes
 from http_api.im.realtime import ConnectionCount, RealtimeRoutes
 from http_api.im.system import SystemRoutes
 from http_api.registry import RouteGroup
@@ -33,6 +37,9 @@ def im_groups(
     broadcasts: Broadcasts,
     client_events: ClientEvents,
     cascade: Cascade,
+    notifications: Notifications,
+    sending: NotificationSending,
+    templates: NotificationTemplates,
     presence: Presence,
     connection_count: ConnectionCount,
     clock: Clock,
@@ -45,6 +52,8 @@ def im_groups(
         *MessageRoutes(messages, profiles).groups(),
         *FileRoutes(files).groups(),
         *RealtimeRoutes(presence, profiles, connection_count).groups(),
+        *NotificationRoutes(notifications, sending).groups(),
+        *TemplateRoutes(templates).groups(),
         *ExtraRoutes(broadcasts, client_events, cascade).groups(),
         *SystemRoutes(clock, version).groups(),
     ]

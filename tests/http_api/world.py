@@ -58,6 +58,9 @@ class World(Rules):
             broadcasts=self.broadcasts,
             client_events=self.client_events,
             cascade=self.cascade,
+            notifications=self.notifications,
+            sending=self.sending,
+            templates=self.templates,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             clock=self.clock,
@@ -90,8 +93,10 @@ class World(Rules):
             presence=self.presence,
             clock=self.clock,
         )
-        inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
-        self.route_groups = [*im, *inbox, *social, *messenger]
+        inbox = inbox_groups(
+            accounts=self.accounts, notifications=self.notifications, sending=self.sending, presence=self.presence
+        )
+        self.route_groups = [*inbox, *im, *social, *messenger]
         return build_app(
             config=HttpConfig(**config),
             groups=self.route_groups,

@@ -21,6 +21,9 @@ from domain.ports import (
     MarkLog,
     MessageLog,
     MessageStore,
+    NotificationContents,
+    NotificationStore,
+    NotificationTemplateStore,
     SyncStore,
     UserStore,
 )
@@ -62,6 +65,15 @@ class Stores(Protocol):
 
     @property
     def files(self) -> FileStore: ...
+
+    @property
+    def notifications(self) -> NotificationStore: ...
+
+    @property
+    def notification_contents(self) -> NotificationContents: ...
+
+    @property
+    def notification_templates(self) -> NotificationTemplateStore: ...
 
     @property
     def sync(self) -> SyncStore: ...
