@@ -170,6 +170,7 @@ class Server:
         )
         await self._listen(opened, edge.tcp, self.sockets.tcp, "--tcp-port")
         self._tasks.repeat(use_cases.timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
+        self._tasks.repeat(use_cases.sending.work, LOOK_FOR_DUE_EVERY_S, "notifications to everybody")
         self._tasks.repeat(use_cases.calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
 
     async def _listen_for_metrics(

@@ -124,6 +124,9 @@ def web_app(
             broadcasts=use_cases.broadcasts,
             client_events=use_cases.client_events,
             cascade=use_cases.cascade,
+            notifications=use_cases.notifications,
+            sending=use_cases.sending,
+            templates=use_cases.templates,
             presence=use_cases.presence,
             connection_count=lambda: stats.connections,
             limiter=shared.limiter,
@@ -155,8 +158,13 @@ def web_app(
             presence=use_cases.presence,
             clock=clock,
         )
-        inbox = inbox_groups(accounts=use_cases.accounts, presence=use_cases.presence)
-        groups = [*im, *inbox, *social, *messenger]
+        inbox = inbox_groups(
+            accounts=use_cases.accounts,
+            notifications=use_cases.notifications,
+            sending=use_cases.sending,
+            presence=use_cases.presence,
+        )
+        groups = [*inbox, *im, *social, *messenger]
     return build_app(
         config=config.http,
         groups=groups,

@@ -20,10 +20,14 @@ from domain.groups import Groups
 from domain.login_codes import LoginCodes
 from domain.message_timers import MessageTimers
 from domain.messages import Messages
+from domain.notification_sending import NotificationSending
+from domain.notification_templates import NotificationTemplates
+from domain.notifications import Notifications
 from domain.passwords import Passwords
 from domain.ports import Clock, CodeSender
 from domain.presence import Presence
 from domain.profiles import Profiles
+from domain.records import Channel
 from domain.rosters import Rosters
 from domain.search import MessageSearch
 from domain.tokens import Tokens
@@ -100,6 +104,17 @@ class UseCases:
         )
         self.client_events = ClientEvents(store=stores.client_events, clock=clock)
         self.cascade = Cascade(accounts=self.accounts, stream=shared.stream)
+        self.notifications = Notifications(store=stores.notifications, users=stores.users, clock=clock)
+        self.templates = NotificationTemplates(store=stores.notification_templates, clock=clock)
+        self.sending = NotificationSending(
+            contents=stores.notification_contents,
+            store=stores.notifications,
+            templates=self.templates,
+            directory=shared.directory,
+            bus=bus,
+            clock=clock,
+            available=(Channel.WEBSOCKET,),
+        )
         self.codes = LoginCodes(
             codes=shared.codes, sender=code_sender(config), limiter=shared.limiter, limits=config.codes
         )

@@ -226,8 +226,23 @@ class Priority(StrEnum):
     URGENT = "urgent"
 
 
+class Channel(StrEnum):
+    """A way to a user."""
+
+    WEBSOCKET = "websocket"
+    EMAIL = "email"
+    PUSH = "push"
+
+
+class EmailFrequency(StrEnum):
+    IMMEDIATE = "immediate"
+    HOURLY = "hourly"
+    DAILY = "daily"
+    NEVER = "never"
+
+
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """The content; who received it is in `NotificationRecord`."""
+    """The content; who received it is in `NotificationRecord`. One without a creator came from the server itself."""
 
     id: int
     uuid: str
@@ -236,7 +251,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     content: str
     action_url: str | None = None
     priority: Priority = Priority.NORMAL
-    channels: tuple[str, ...] = ("websocket",)
+    channels: tuple[Channel, ...] = (Channel.WEBSOCKET,)
     created_by_id: int | None = None
     scheduled_at_ms: int | None = None
     expires_at_ms: int | None = None
@@ -244,18 +259,47 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     updated_at_ms: int
 
 
+class NotificationView(msgspec.Struct, frozen=True):
+    notification: Notification
+    creator_uuid: str | None
+
+
 class NotificationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipient's copy: read state and soft deletion."""
+    """One recipient's copy: read state and soft deletion. It is listed from `visible_at_ms` on."""
 
     id: int
     uuid: str
     notification_id: int
     user_id: int
-    is_read: bool = False
     read_at_ms: int | None = None
-    delivered_at_ms: int | None = None
-    deleted_at_ms: int | None = None
+    visible_at_ms: int
     created_at_ms: int
+
+    @property
+    def is_read(self) -> bool:
+        return self.read_at_ms is not None
+
+
+class RecordView(msgspec.Struct, frozen=True):
+    """A record with what it is a record of."""
+
+    record: NotificationRecord
+    notification: Notification
+    creator_uuid: str | None
+
+
+class RecordFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of a user's records to list; None does not narrow."""
+
+    is_read: bool | None = None
+    kind: NotificationKind | None = None
+
+
+class NotificationStats(msgspec.Struct, frozen=True, kw_only=True):
+    total: int
+    unread: int
+    by_kind: dict[NotificationKind, int]
+    by_priority: dict[Priority, int]
 
 
 class NotificationTemplate(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,9 +314,8 @@ class NotificationTemplate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotificationPreferences(msgspec.Struct, frozen=True, kw_only=True):
-    """`quiet_hours_…` are "HH:MM" in the user's time zone and may span midnight."""
+    """`quiet_hours_…` are "HH:MM" in the user's time zone and may span midnight; both or neither count."""
 
-    id: int
     user_id: int
     message_enabled: bool = True
     group_message_enabled: bool = True
@@ -283,7 +326,50 @@ class NotificationPreferences(msgspec.Struct, frozen=True, kw_only=True):
     do_not_disturb: bool = False
     quiet_hours_start: str | None = None
     quiet_hours_end: str | None = None
-    email_frequency: str = "immediate"
+    email_frequency: EmailFrequency = EmailFrequency.IMMEDIATE
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """What deciding on deliveries to a user takes."""
+
+    user_id: int
+    uuid: str
+    nickname: str
+    email: str | None
+    time_zone: str
+    preferences: NotificationPreferences
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Given up after the last try: the dead letters."""
+    EXPIRED = "expired"
+    """The notification expired, was deleted, or its channel was switched off before its time came."""
+
+
+class PlannedDelivery(msgspec.Struct, frozen=True):
+    channel: Channel
+    state: DeliveryState
+    due_at_ms: int
+
+
+class FanOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Sending a notification to everybody: users up to `up_to_user_id`, in the order of their ids; done up to
+    `cursor`."""
+
+    id: int
+    notification_id: int
+    cursor: int
+    up_to_user_id: int
+    total: int
+    sent: int
+    created_at_ms: int
+
+    @property
+    def is_done(self) -> bool:
+        return self.cursor >= self.up_to_user_id
 
 
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):

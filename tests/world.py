@@ -17,10 +17,14 @@ from domain.files import FileLimits, Files
 from domain.groups import Groups
 from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
+from domain.notification_sending import NotificationSending
+from domain.notification_templates import NotificationTemplates
+from domain.notifications import Notifications
 from domain.passwords import Passwords
 from domain.ports import Bus, PresenceDirectory
 from domain.presence import Presence
 from domain.profiles import Profiles
+from domain.records import Channel
 from domain.rosters import Rosters
 from domain.search import MessageSearch
 from domain.tokens import TokenLimits, Tokens
@@ -135,6 +139,17 @@ class Rules:
         self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
         self.cascade = Cascade(accounts=self.accounts, stream=None)
         self.search = MessageSearch(self.stores.search, self.rosters, lambda: False)
+        self.notifications = Notifications(store=self.stores.notifications, users=self.stores.users, clock=self.clock)
+        self.templates = NotificationTemplates(store=self.stores.notification_templates, clock=self.clock)
+        self.sending = NotificationSending(
+            contents=self.stores.notification_contents,
+            store=self.stores.notifications,
+            templates=self.templates,
+            directory=self.directory,
+            bus=self.bus,
+            clock=self.clock,
+            available=Channel,
+        )
         self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
         self.applications = Applications(
             store=self.stores.applications,

@@ -160,3 +160,49 @@ CLIENT_EVENT: Final[dict[str, Any]] = {
     "occurred_at": "2025-01-08T08:00:00Z",
     "created_at": "2025-01-08T08:00:02Z",
 }
+
+NOTIFICATION: Final[dict[str, Any]] = {
+    "id": 1,
+    "title": "新消息",
+    "content": "您有一条新消息",
+    "type": "message",
+    "status": "unread",
+    "priority": "normal",
+    "created_at": "2025-01-08T15:00:00Z",
+    "user_id": 1,
+    "channels": ["websocket", "push"],
+    "action_url": None,
+    "scheduled_at": None,
+    "expires_at": None,
+    "read_at": None,
+    "updated_at": "2025-01-08T15:00:00Z",
+}
+
+PREFERENCES: Final[dict[str, Any]] = {
+    "id": 1,
+    "user_id": 1,
+    "message_enabled": True,
+    "group_message_enabled": True,
+    "websocket_enabled": True,
+    "email_enabled": True,
+    "push_enabled": True,
+    "do_not_disturb": False,
+    "quiet_hours_start": "22:00",
+    "quiet_hours_end": "08:00",
+    "email_frequency": "immediate",
+    "system_enabled": True,
+    "time_zone": "Asia/Shanghai",
+}
+
+TEMPLATE_CREATE: Final[dict[str, Any]] = {
+    "name": "maintenance",
+    "type": "system",
+    "title_template": "系统维护：{date}",
+    "content_template": "系统将于{date}进行维护",
+    "is_active": True,
+}
+TEMPLATE: Final[dict[str, Any]] = (
+    {"id": 1}
+    | TEMPLATE_CREATE
+    | {"variables": ["date"], "created_at": "2025-01-08T15:00:00Z", "updated_at": "2025-01-08T15:00:00Z"}
+)

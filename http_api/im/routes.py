@@ -8,6 +8,9 @@ from domain.conversations import Conversations
 from domain.files import Files
 from domain.groups import Groups
 from domain.messages import Messages
+from domain.notification_sending import NotificationSending
+from domain.notification_templates import NotificationTemplates
+from domain.notifications import Notifications
 from domain.ports import Clock, RateLimiter
 from domain.presence import Presence
 from domain.profiles import Profiles
@@ -19,6 +22,7 @@ from http_api.im.extras import ExtraRoutes
 from http_api.im.files import FileRoutes
 from http_api.im.groups import GroupRoutes
 from http_api.im.messages import MessageRoutes
+from http_api.im.notifications import NotificationRoutes, TemplateRoutes
 from http_api.im.realtime import ConnectionCount, RealtimeRoutes
 from http_api.im.search import SearchRoutes
 from http_api.im.security import SecurityRoutes
@@ -39,6 +43,9 @@ def im_groups(
     client_events: ClientEvents,
     cascade: Cascade,
     search: MessageSearch,
+    notifications: Notifications,
+    sending: NotificationSending,
+    templates: NotificationTemplates,
     presence: Presence,
     connection_count: ConnectionCount,
     limiter: RateLimiter,
@@ -56,6 +63,8 @@ def im_groups(
         *FileRoutes(files).groups(),
         *SearchRoutes(search, profiles).groups(),
         *RealtimeRoutes(presence, profiles, connection_count).groups(),
+        *NotificationRoutes(notifications, sending).groups(),
+        *TemplateRoutes(templates).groups(),
         *ExtraRoutes(broadcasts, client_events, cascade).groups(),
         *SecurityRoutes(
             accounts=accounts, limiter=limiter, clock=clock, loopback=loopback, http=http, limits=limits

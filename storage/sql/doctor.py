@@ -158,6 +158,7 @@ ORPHANS: Final = (
     _orphans(records.file_shares, "file_id", records.files),
     _orphans(records.notification_records, "notification_id", records.notifications),
     _orphans(records.notification_deliveries, "record_id", records.notification_records),
+    _orphans(records.notification_fan_outs, "notification_id", records.notifications),
     _orphans(records.broadcast_targets, "broadcast_id", records.broadcasts),
 )
 

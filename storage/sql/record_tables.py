@@ -100,7 +100,7 @@ notifications = table(
     string("kind", 32),
     string("title", 255),
     Column("content", Text, nullable=False),
-    string("action_url", 2048, nullable=True),
+    string("action_url", 500, nullable=True),
     string("priority", 16),
     string("channels", 255),
     ref("created_by_id", nullable=True),
@@ -109,6 +109,7 @@ notifications = table(
     ms("created_at_ms"),
     ms("updated_at_ms"),
     UniqueConstraint("uuid"),
+    Index(None, "created_by_id"),
 )
 
 notification_records = table(
@@ -117,28 +118,52 @@ notification_records = table(
     string("uuid", 36),
     ref("notification_id"),
     ref("user_id"),
-    flag("is_read"),
     ms("read_at_ms", nullable=True),
-    ms("delivered_at_ms", nullable=True),
     ms("deleted_at_ms", nullable=True),
+    ms("visible_at_ms"),
+    ms("hidden_at_ms"),
+    ref("open_conversation_id", nullable=True),
     ms("created_at_ms"),
     UniqueConstraint("uuid"),
     UniqueConstraint("notification_id", "user_id"),
-    Index(None, "user_id"),
+    UniqueConstraint("user_id", "open_conversation_id"),
+    Index("ix_notification_records_unread", "user_id", "deleted_at_ms", "read_at_ms", "visible_at_ms", "hidden_at_ms"),
+    Index("ix_notification_records_listed", "user_id", "deleted_at_ms", "visible_at_ms"),
 )
+"""Listed from `visible_at_ms` until `hidden_at_ms`, copies of when the notification is due and expires: counting
+what is unread reads one index. `open_conversation_id` is the conversation whose messages an unread record tells of."""
 
 notification_deliveries = table(
     "notification_deliveries",
     id_column(),
     ref("record_id"),
+    ref("user_id"),
     string("channel", 16),
+    string("state", 16),
     ms("due_at_ms"),
     number("tries"),
     string("last_error", 500, nullable=True),
+    ms("updated_at_ms"),
     UniqueConstraint("record_id", "channel"),
-    Index(None, "due_at_ms"),
+    Index(None, "state", "due_at_ms", "user_id"),
+    Index(None, "user_id", "state"),
 )
-"""The outbox: what is still to be delivered; a row goes when its delivery is done or given up."""
+"""The outbox: what is to be delivered when, and what became of it."""
+
+notification_fan_outs = table(
+    "notification_fan_outs",
+    id_column(),
+    ref("notification_id"),
+    ref("cursor"),
+    ref("up_to_user_id"),
+    number("total"),
+    number("sent"),
+    flag("is_done"),
+    ms("created_at_ms"),
+    Index(None, "notification_id"),
+    Index(None, "is_done"),
+)
+"""Notifications on their way to everybody."""
 
 notification_templates = table(
     "notification_templates",
@@ -155,8 +180,7 @@ notification_templates = table(
 
 notification_preferences = table(
     "notification_preferences",
-    id_column(),
-    ref("user_id"),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     flag("message_enabled", True),
     flag("group_message_enabled", True),
     flag("system_enabled", True),
@@ -167,7 +191,6 @@ notification_preferences = table(
     string("quiet_hours_start", 5, nullable=True),
     string("quiet_hours_end", 5, nullable=True),
     string("email_frequency", 16, default="immediate"),
-    UniqueConstraint("user_id"),
 )
 
 broadcasts = table(

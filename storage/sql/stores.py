@@ -12,6 +12,9 @@ from storage.sql.files import SqlFileStore
 from storage.sql.groups import SqlGroupStore
 from storage.sql.logins import SqlLoginStore
 from storage.sql.messages import SqlMessageStore
+from storage.sql.notification_contents import SqlNotificationContents
+from storage.sql.notification_templates import SqlNotificationTemplateStore
+from storage.sql.notifications import SqlNotificationStore
 from storage.sql.sync import SqlSyncStore
 from storage.sql.timers import SqlTimerStore
 from storage.sql.users import SqlUserStore
@@ -33,6 +36,9 @@ class SqlStores:
         self.calls = SqlCallStore(database)
         self.messages = SqlMessageStore(database)
         self.timers = SqlTimerStore(database)
+        self.notifications = SqlNotificationStore(database)
+        self.notification_contents = SqlNotificationContents(database)
+        self.notification_templates = SqlNotificationTemplateStore(database)
         self.files = SqlFileStore(database)
         self.event_log = SqlEventLog(database)
         self.sync = SqlSyncStore(database)

@@ -1,11 +1,13 @@
 """The whole server's OpenAPI document, and that its examples look like its answers."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.http_api.world import World
+from tests.world import NOBODY
 
 
 @pytest.fixture
@@ -100,6 +102,30 @@ async def test_examples_have_the_fields_of_answers(world: World, document: dict[
         ("get", "/api/v1/events/"): await alice.ask("GET", "/api/v1/events/"),
         ("get", "/api/v1/cascade/mq-info"): await root.ask("GET", "/api/v1/cascade/mq-info"),
         ("post", "/api/v1/cascade/sync/users"): await root.ask("POST", "/api/v1/cascade/sync/users", {"users": [{}]}),
+    }
+    notes, administration = "/api/v1/notifications", "/api/v1/admin/notifications"
+    wording = {"type": "system", "title": "t", "content": "c"}
+    content = await root.ask("POST", administration, wording, expect=201)
+    sent = await root.ask("POST", f"{administration}/{content['id']}/send", {"user_ids": [root.uuid, str(uuid4())]})
+    await root.ask("POST", f"{administration}/{content['id']}/send", {"send_to_all": True})
+    template = {"name": "t", "type": "system", "title_template": "{a}", "content_template": "c"}
+    everybody = {"user_ids": [root.id, NOBODY]}
+    answers |= {
+        ("post", f"{notes}/"): await root.ask("POST", f"{notes}/", wording, expect=201),
+        ("get", f"{notes}/"): await root.ask("GET", f"{notes}/"),
+        ("get", f"{notes}/stats"): await root.ask("GET", f"{notes}/stats"),
+        ("post", f"{notes}/send"): await root.ask("POST", f"{notes}/send", wording | everybody),
+        ("get", f"{notes}/preferences/"): await root.ask("GET", f"{notes}/preferences/"),
+        ("post", f"{notes}/templates/"): await root.ask("POST", f"{notes}/templates/", template, expect=201),
+        ("get", f"{notes}/templates/"): await root.ask("GET", f"{notes}/templates/"),
+        ("get", notes): await root.ask("GET", notes),
+        ("get", f"{notes}/unread-count"): await root.ask("GET", f"{notes}/unread-count"),
+        ("post", administration): content,
+        ("get", administration): await root.ask("GET", administration),
+        ("post", f"{administration}/{{notification_id}}/send"): sent,
+        ("get", f"{administration}/{{notification_id}}/progress"): await root.ask(
+            "GET", f"{administration}/{content['id']}/progress"
+        ),
     }
     for (method, path), answer in answers.items():
         assert fields(answer) == fields(example(document, method, path)), path

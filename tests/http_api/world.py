@@ -63,6 +63,9 @@ class World(Rules):
             client_events=self.client_events,
             cascade=self.cascade,
             search=self.search,
+            notifications=self.notifications,
+            sending=self.sending,
+            templates=self.templates,
             presence=self.presence,
             connection_count=lambda: self.directory.session_count + 2,
             limiter=self.limiter,
@@ -99,8 +102,10 @@ class World(Rules):
             presence=self.presence,
             clock=self.clock,
         )
-        inbox = inbox_groups(accounts=self.accounts, presence=self.presence)
-        self.route_groups = [*im, *inbox, *social, *messenger]
+        inbox = inbox_groups(
+            accounts=self.accounts, notifications=self.notifications, sending=self.sending, presence=self.presence
+        )
+        self.route_groups = [*inbox, *im, *social, *messenger]
         return build_app(
             config=http,
             groups=self.route_groups,

@@ -21,6 +21,9 @@ from domain.ports import (
     MarkLog,
     MessageLog,
     MessageStore,
+    NotificationContents,
+    NotificationStore,
+    NotificationTemplateStore,
     SearchStore,
     SyncStore,
     UserStore,
@@ -63,6 +66,15 @@ class Stores(Protocol):
 
     @property
     def files(self) -> FileStore: ...
+
+    @property
+    def notifications(self) -> NotificationStore: ...
+
+    @property
+    def notification_contents(self) -> NotificationContents: ...
+
+    @property
+    def notification_templates(self) -> NotificationTemplateStore: ...
 
     @property
     def sync(self) -> SyncStore: ...

@@ -348,21 +348,46 @@ def upgrade() -> None:
         "notification_deliveries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("channel", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("due_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("last_error", sa.String(length=500), nullable=True),
+        sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_deliveries")),
         sa.UniqueConstraint("record_id", "channel", name=op.f("uq_notification_deliveries_record_id_channel")),
         **ON_MYSQL,
     )
     op.create_index(
-        op.f("ix_notification_deliveries_due_at_ms"), "notification_deliveries", ["due_at_ms"], unique=False
+        op.f("ix_notification_deliveries_state_due_at_ms_user_id"),
+        "notification_deliveries",
+        ["state", "due_at_ms", "user_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_notification_deliveries_user_id_state"), "notification_deliveries", ["user_id", "state"], unique=False
     )
     op.create_table(
-        "notification_preferences",
+        "notification_fan_outs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("notification_id", sa.BigInteger(), nullable=False),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("up_to_user_id", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("sent", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_done", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_fan_outs")),
+        **ON_MYSQL,
+    )
+    op.create_index(
+        op.f("ix_notification_fan_outs_notification_id"), "notification_fan_outs", ["notification_id"], unique=False
+    )
+    op.create_index(op.f("ix_notification_fan_outs_is_done"), "notification_fan_outs", ["is_done"], unique=False)
+    op.create_table(
+        "notification_preferences",
+        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("message_enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
         sa.Column("group_message_enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
         sa.Column("system_enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
@@ -373,8 +398,7 @@ def upgrade() -> None:
         sa.Column("quiet_hours_start", sa.String(length=5), nullable=True),
         sa.Column("quiet_hours_end", sa.String(length=5), nullable=True),
         sa.Column("email_frequency", sa.String(length=16), server_default="immediate", nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_preferences")),
-        sa.UniqueConstraint("user_id", name=op.f("uq_notification_preferences_user_id")),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_notification_preferences")),
         **ON_MYSQL,
     )
     op.create_table(
@@ -383,17 +407,32 @@ def upgrade() -> None:
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("notification_id", sa.BigInteger(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
-        sa.Column("is_read", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("read_at_ms", sa.BigInteger(), nullable=True),
-        sa.Column("delivered_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("deleted_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("visible_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("hidden_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("open_conversation_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_records")),
-        sa.UniqueConstraint("notification_id", "user_id", name=op.f("uq_notification_records_notification_id_user_id")),
         sa.UniqueConstraint("uuid", name=op.f("uq_notification_records_uuid")),
+        sa.UniqueConstraint("notification_id", "user_id", name=op.f("uq_notification_records_notification_id_user_id")),
+        sa.UniqueConstraint(
+            "user_id", "open_conversation_id", name=op.f("uq_notification_records_user_id_open_conversation_id")
+        ),
         **ON_MYSQL,
     )
-    op.create_index(op.f("ix_notification_records_user_id"), "notification_records", ["user_id"], unique=False)
+    op.create_index(
+        "ix_notification_records_unread",
+        "notification_records",
+        ["user_id", "deleted_at_ms", "read_at_ms", "visible_at_ms", "hidden_at_ms"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_notification_records_listed",
+        "notification_records",
+        ["user_id", "deleted_at_ms", "visible_at_ms"],
+        unique=False,
+    )
     op.create_table(
         "notification_templates",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -415,7 +454,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("action_url", sa.String(length=2048), nullable=True),
+        sa.Column("action_url", sa.String(length=500), nullable=True),
         sa.Column("priority", sa.String(length=16), nullable=False),
         sa.Column("channels", sa.String(length=255), nullable=False),
         sa.Column("created_by_id", sa.BigInteger(), nullable=True),
@@ -427,6 +466,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("uuid", name=op.f("uq_notifications_uuid")),
         **ON_MYSQL,
     )
+    op.create_index(op.f("ix_notifications_created_by_id"), "notifications", ["created_by_id"], unique=False)
     op.create_table(
         "receipts",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -520,12 +560,18 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_receipts_conversation_id_user_id_to_seq"), table_name="receipts")
     op.drop_index(op.f("ix_receipts_conversation_id"), table_name="receipts")
     op.drop_table("receipts")
+    op.drop_index(op.f("ix_notifications_created_by_id"), table_name="notifications")
     op.drop_table("notifications")
     op.drop_table("notification_templates")
-    op.drop_index(op.f("ix_notification_records_user_id"), table_name="notification_records")
+    op.drop_index("ix_notification_records_unread", table_name="notification_records")
+    op.drop_index("ix_notification_records_listed", table_name="notification_records")
     op.drop_table("notification_records")
     op.drop_table("notification_preferences")
-    op.drop_index(op.f("ix_notification_deliveries_due_at_ms"), table_name="notification_deliveries")
+    op.drop_index(op.f("ix_notification_fan_outs_notification_id"), table_name="notification_fan_outs")
+    op.drop_index(op.f("ix_notification_fan_outs_is_done"), table_name="notification_fan_outs")
+    op.drop_table("notification_fan_outs")
+    op.drop_index(op.f("ix_notification_deliveries_state_due_at_ms_user_id"), table_name="notification_deliveries")
+    op.drop_index(op.f("ix_notification_deliveries_user_id_state"), table_name="notification_deliveries")
     op.drop_table("notification_deliveries")
     op.drop_table("meta")
     op.drop_table("messages")
