@@ -9,10 +9,10 @@ run: $(VENV)/.installed
 	$(BIN)/python run.py serve
 
 test: lint compiler servers tools
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --reruns 2
 
 test-fast: lint compiler servers
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not autobahn"
+	$(BIN)/python -m pytest -n auto --dist loadfile --reruns 2 -m "not slow and not autobahn"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
