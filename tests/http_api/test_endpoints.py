@@ -2,6 +2,7 @@
 
 import csv
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ async def test_every_endpoint_is_routed_and_documented(world: World) -> None:
     dialects = {"im-list": "im"}
     missing = set()
     for dialect, method, path in rows():
-        request = make_mocked_request(method, path.replace("{", "").replace("}", ""))
+        # inbox's ids are UUIDs, and only those lead to its routes.
+        some_id = str(uuid.UUID(int=1)) if dialect == "inbox" else "1"
+        request = make_mocked_request(method, re.sub(r"\{\w+\}", some_id, path))
         found = await world.client.app.router.resolve(request)
         if found.http_exception is not None or (dialects.get(dialect, dialect), method, shape(path)) not in documented:
             missing.add((dialect, method, path))
