@@ -152,12 +152,9 @@ def _session_is_right(session: SessionLog, record: Record, stored: Stored) -> It
             seqs = [message.seq for message in _of(segment.heard, Shown) if message.conversation_id == conversation_id]
             messages = stored[conversation_id]
             last = max(messages if is_last else seqs, default=0)
-            expected = {
-                seq
-                for seq, message in messages.items()
-                if seq <= last and _sent_at(record, message) > segment.since_s and (conversation_id, seq) not in mine
-            }
-            yield from _seqs_are_right(where, seqs, expected)
+            current = {seq for seq, message in messages.items() if _sent_at(record, message) > segment.since_s}
+            expected = {seq for seq in current if seq <= last and (conversation_id, seq) not in mine}
+            yield from _seqs_are_right(where, seqs, current, expected)
         for message in _of(segment.heard, Shown):
             if message.key is None or stored.get(message.conversation_id, {}).get(message.seq) != message:
                 yield from _is_shown_rightly(session.name, message, record, stored)
@@ -187,12 +184,13 @@ def _sent_at(record: Record, message: Shown) -> float:
     return sent.at_s if sent is not None else -inf
 
 
-def _seqs_are_right(where: str, seqs: list[int], expected: set[int]) -> Iterator[Violation]:
-    """Ascending, and none is missing. What the session sent itself came as an acknowledgement, and is not expected."""
+def _seqs_are_right(where: str, seqs: list[int], current: set[int], expected: set[int]) -> Iterator[Violation]:
+    """None twice, none missing, and what was sent while the session was there ascending: an older one may come late.
+    What the session sent itself came as an acknowledgement, and is not expected."""
     doubles = [seq for seq, count in Counter(seqs).items() if count > 1]
     if doubles:
         yield Violation("order", f"{where}: heard twice: {doubles[:MAX_LISTED]}")
-    late = [seq for before, seq in pairwise(seqs) if seq < before]
+    late = [seq for before, seq in pairwise(seq for seq in seqs if seq in current) if seq < before]
     if late:
         yield Violation("order", f"{where}: after later ones came {late[:MAX_LISTED]}")
     missing = sorted(expected.difference(seqs))

@@ -151,8 +151,12 @@ def test_an_edit_whose_fate_is_unknown_may_have_been_made() -> None:
 
 def test_a_session_that_does_not_resume_is_to_hear_what_is_sent_while_it_is_there() -> None:
     record = world()
-    _heard("web", Break(0.5), shown(1), shown(2), Break(3.5), shown(2), shown(4))(record)
+    _heard("web", Break(0.5), shown(1), shown(2), Break(3.5), shown(4), shown(2))(record)
     assert check(record) == [], "an old message may come late, to one who was not there when it was sent"
+    _heard("web", Break(0.5), shown(2), shown(1), Break(3.5), shown(4))(record)
+    assert {violation.rule for violation in check(record)} == {"order"}
+    _heard("web", Break(0.5), shown(1), shown(2), Break(3.5), shown(2), shown(4), shown(2))(record)
+    assert {violation.rule for violation in check(record)} == {"order"}, "but not twice"
     _heard("web", Break(0.5), shown(1), shown(2), Break(2.5), shown(4))(record)
     assert {violation.rule for violation in check(record)} == {"gap"}
     _heard("web", Break(0.5), shown(1), shown(2), Break(3.5))(record)
