@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, func, insert, select, text
+from sqlalchemy import Connection, event, exc, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -76,15 +76,22 @@ def _engine(target: Target, family: str, **options: Any) -> AsyncEngine:
     return engine
 
 
+def _try_out(connection: Any, record: Any, proxy: Any) -> None:
+    """A ping is one round trip more of five or six, and a restart of the server fails no transaction. SQLAlchemy's own
+    (`pool_pre_ping`) knows the driver's exceptions only; on uvloop a connection that was closed raises others."""
+    try:
+        connection.ping(False)
+    except Exception as error:
+        raise exc.DisconnectionError from error
+
+
 class MysqlStores(SqlStores):
     """Every store on one database. Use it between `start` and `close`."""
 
     def __init__(self, url: str, now_ms: Callable[[], int]) -> None:
         self.target = target = Target(url)
-        # A ping is one round trip more of five or six, and a restart of the server fails no transaction.
-        self._engine = _engine(
-            target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S, pool_pre_ping=True
-        )
+        self._engine = _engine(target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S)
+        event.listen(self._engine.sync_engine, "checkout", _try_out)
         self._readers = MysqlReaders(target, READERS)
         self.writers = (MysqlWriter(target), MysqlWriter(target), MysqlWriter(target))
         """Of messages, of marks and of the search index."""
