@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -126,12 +127,26 @@ def bind_form(model: type[BaseModel], content_type: str, payload: bytes, faults:
     return validated(model, dict(pairs), "body", faults)
 
 
+@cache
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    """Of the fields of a model and of those within it."""
+    schema = model.model_json_schema()
+    parts = (schema, *schema.get("$defs", {}).values())
+    return frozenset(name for part in parts for name in part.get("properties", ()))
+
+
 def validated(model: type[BaseModel], values: dict[str, Any], place: str, faults: list[Fault]) -> BaseModel | None:
     try:
         return model.model_validate(values)
     except ValidationError as error:
+        named = _names(model)
         faults += [
-            Fault((place, *each["loc"]), each["msg"], each["type"])
+            Fault(
+                # Without the names that the caller chose: a refusal repeats nothing of the input.
+                (place, *(part for part in each["loc"] if isinstance(part, int) or part in named)),
+                each["msg"],
+                each["type"],
+            )
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         return None

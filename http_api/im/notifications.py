@@ -8,6 +8,7 @@ from domain.notification_templates import NotificationTemplates
 from domain.notifications import Notifications
 from http_api.binding import Invalid
 from http_api.edge import Fault
+from http_api.examples import AnyObject
 from http_api.im import examples
 from http_api.im.edge import IM
 from http_api.registry import Access, Call, Route, RouteGroup
@@ -133,8 +134,8 @@ class NotificationRoutes:
                     "total_notifications": 50,
                     "unread_count": 5,
                     "read_count": 45,
-                    "by_type": {"system": 50},
-                    "by_priority": {"normal": 50},
+                    "by_type": AnyObject({"system": 50}),
+                    "by_priority": AnyObject({"normal": 50}),
                 },
             ),
             Route(

@@ -7,6 +7,7 @@ from domain.notification_sending import NotificationSending
 from domain.notifications import Notifications
 from http_api.binding import Invalid
 from http_api.edge import Fault
+from http_api.examples import OrNull
 from http_api.inbox.edge import INBOX
 from http_api.registry import Access, Call, Route, RouteGroup
 from protocol.inbox import notifications as shapes
@@ -19,7 +20,7 @@ _CONTENT: Final[dict[str, Any]] = {
     "type": "system",
     "title": "系统通知",
     "content": "通知内容",
-    "action_url": "/announcements/1",
+    "action_url": OrNull("/announcements/1"),
     "priority": 0,
     "created_by": "1b671a64-40d5-491e-99b0-da01ff1f3341",
     "created_at": "2025-01-08T10:00:00Z",

@@ -17,7 +17,7 @@ from storage.sql.plan import Plan, Row
 from storage.sql.record_tables import client_events
 from storage.sql.tables import changes, messages, meta, receipts
 
-FED: Final = "cascade_position"
+FED: Final = "cascade.position"
 
 _SOURCES: Final = (messages.c.id, changes.c.id, receipts.c.id, client_events.c.id)
 _CLIENT_EVENT_COLUMNS: Final = tuple(client_events.c[name] for name in ClientEvent.__struct_fields__)

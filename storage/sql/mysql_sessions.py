@@ -165,7 +165,11 @@ class MysqlReaders:
 
     async def read(self, plan: Plan[T]) -> T:
         try:
-            work, values = next(plan)
+            try:
+                work, values = next(plan)
+            except StopIteration as stop:
+                nothing_read: T = stop.value
+                return nothing_read
             first: list[str | bytes] = [*_SNAPSHOT, self._select(work, values)]
             async with self._answered(first) as (session, rows):
                 try:

@@ -61,7 +61,7 @@ COMPARED: Final = 256
 ROWS_AT_ONCE: Final = 1024
 """Rows of a segment in one transaction: others want to write too."""
 
-LEASE: Final = "search_indexer"
+LEASE: Final = "search.indexer"
 LEASE_MS: Final = 30_000
 """After this time another process may go on where one was killed."""
 

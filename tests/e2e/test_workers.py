@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from client.session import Client
+from client import Client
 from protocol.native.packets import MessagePacket
 from tests.e2e import wire
 from tests.e2e.server import ROOT, Person, ServerProcess

@@ -243,4 +243,6 @@ class Schemas:
             cursor.execute(" UNION ALL ".join(f"(SELECT '{name}' FROM {name} LIMIT 1)" for name in names))
             for (name,) in cursor.fetchall():
                 cursor.execute(f"DELETE FROM {name}")
+            # What the stores note there as they work has a dot in its name; the epoch and the turns have none.
+            cursor.execute("DELETE FROM meta WHERE name LIKE '%.%'")
             connection.commit()
