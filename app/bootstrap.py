@@ -5,6 +5,7 @@ import gc
 import resource
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from socket import socket
 from typing import Final
 
@@ -171,6 +172,9 @@ class Server:
         await self._listen(opened, edge.tcp, self.sockets.tcp, "--tcp-port")
         self._tasks.repeat(use_cases.timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
         self._tasks.repeat(use_cases.sending.work, LOOK_FOR_DUE_EVERY_S, "notifications to everybody")
+        for channel in use_cases.delivery.channels:
+            work = partial(use_cases.delivery.work, channel)
+            self._tasks.repeat(work, LOOK_FOR_DUE_EVERY_S, f"notifications by {channel}")
         self._tasks.repeat(use_cases.calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
 
     async def _listen_for_metrics(

@@ -231,6 +231,8 @@ def check(notification: Notification) -> None:
     ):
         if not text.strip() or len(text) > limit:
             raise InvalidValue(field, f"1 to {limit} characters")
+    if not notification.title.isprintable():
+        raise InvalidValue("title", "one line of printable characters")
     url = notification.action_url or ""
     if len(url) > MAX_ACTION_URL_CHARS or not url.isprintable():
         raise InvalidValue("action_url", f"at most {MAX_ACTION_URL_CHARS} printable characters")

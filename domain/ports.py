@@ -28,9 +28,12 @@ from domain.records import (
     Broadcast,
     Call,
     CallEnd,
+    Channel,
     ClientEvent,
     Contact,
     ContactView,
+    DeadLetter,
+    DueDelivery,
     FanOut,
     FriendRequest,
     FriendRequestView,
@@ -48,6 +51,7 @@ from domain.records import (
     NotificationStats,
     NotificationTemplate,
     NotificationView,
+    Outcome,
     PlannedDelivery,
     Recipient,
     RecordFilter,
@@ -636,6 +640,34 @@ class NotificationContents(Protocol):
 
     async def delivery_counts(self, notification_id: int) -> dict[tuple[str, str], int]:
         """How many of its deliveries are in which state: by channel and state."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """The outbox of notifications: what is pending stays until somebody settles it."""
+
+    async def claim(self, channel: Channel, now_ms: int, until_ms: int, limit: int) -> list[DueDelivery]:
+        """Takes on deliveries that are due, the longest due first: nobody else gets them before `until_ms`. Who neither
+        settles them nor lives until then has lost them to the next."""
+        ...
+
+    async def settle(
+        self, outcomes: Sequence[Outcome], until_ms: int, now_ms: int, told: Sequence[tuple[int, Event]] = ()
+    ) -> None:
+        """Those that were claimed with `until_ms` and are still the caller's. `told`, to users by id, is kept for
+        clients that resume, in the same transaction."""
+        ...
+
+    async def dead_letters(self, *, offset: int, limit: int) -> tuple[list[DeadLetter], int]:
+        """Newest first, and how many there are."""
+        ...
+
+
+class NotificationSender(Protocol):
+    """Brings notifications to a person outside."""
+
+    async def send(self, to: Recipient, items: Sequence[tuple[NotificationRecord, Notification]]) -> None:
+        """All of them in one go. Unavailable: perhaps later. Any other refusal is for good."""
         ...
 
 

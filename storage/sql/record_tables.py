@@ -145,7 +145,7 @@ notification_deliveries = table(
     string("last_error", 500, nullable=True),
     ms("updated_at_ms"),
     UniqueConstraint("record_id", "channel"),
-    Index(None, "state", "due_at_ms", "user_id"),
+    Index(None, "state", "channel", "due_at_ms", "user_id"),
     Index(None, "user_id", "state"),
 )
 """The outbox: what is to be delivered when, and what became of it."""
