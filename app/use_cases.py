@@ -25,6 +25,7 @@ from domain.messages import Messages
 from domain.notification_delivery import NotificationDelivery
 from domain.notification_sending import NotificationSending
 from domain.notification_templates import NotificationTemplates
+from domain.notification_triggers import NotificationTriggers
 from domain.notifications import Notifications
 from domain.passwords import Passwords
 from domain.ports import Clock, CodeSender, NotificationSender
@@ -69,10 +70,28 @@ class UseCases:
             clock=clock,
             limits=config.accounts,
         )
-        self.conversations = Conversations(
-            store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
+        self.notifications = Notifications(store=stores.notifications, users=stores.users, clock=clock)
+        self.templates = NotificationTemplates(store=stores.notification_templates, clock=clock)
+        senders = notification_senders(config)
+        self.sending = NotificationSending(
+            contents=stores.notification_contents,
+            store=stores.notifications,
+            templates=self.templates,
+            directory=shared.directory,
+            bus=bus,
+            clock=clock,
+            available=(Channel.WEBSOCKET, *senders),
         )
-        self.contacts = Contacts(store=stores.contacts, profiles=profiles, bus=bus, clock=clock)
+        self.delivery = NotificationDelivery(
+            store=stores.deliveries, senders=senders, directory=shared.directory, bus=bus, clock=clock
+        )
+        triggers = self.triggers = NotificationTriggers(
+            bus=bus, sending=self.sending, store=stores.notifications, directory=shared.directory, clock=clock
+        )
+        self.conversations = Conversations(
+            store=stores.conversations, profiles=profiles, rosters=rosters, bus=triggers, clock=clock
+        )
+        self.contacts = Contacts(store=stores.contacts, profiles=profiles, bus=triggers, clock=clock)
         self.applications = Applications(
             store=stores.applications,
             conversations=stores.conversations,
@@ -85,7 +104,7 @@ class UseCases:
             marks=stores.marks,
             store=stores.messages,
             rosters=rosters,
-            bus=bus,
+            bus=triggers,
             clock=clock,
             limits=config.messages,
         )
@@ -107,21 +126,6 @@ class UseCases:
         )
         self.client_events = ClientEvents(store=stores.client_events, clock=clock)
         self.cascade = Cascade(accounts=self.accounts, stream=shared.stream)
-        self.notifications = Notifications(store=stores.notifications, users=stores.users, clock=clock)
-        self.templates = NotificationTemplates(store=stores.notification_templates, clock=clock)
-        senders = notification_senders(config)
-        self.sending = NotificationSending(
-            contents=stores.notification_contents,
-            store=stores.notifications,
-            templates=self.templates,
-            directory=shared.directory,
-            bus=bus,
-            clock=clock,
-            available=(Channel.WEBSOCKET, *senders),
-        )
-        self.delivery = NotificationDelivery(
-            store=stores.deliveries, senders=senders, directory=shared.directory, bus=bus, clock=clock
-        )
         self.codes = LoginCodes(
             codes=shared.codes, sender=code_sender(config), limiter=shared.limiter, limits=config.codes
         )

@@ -21,6 +21,7 @@ from domain.messages import MessageLimits, Messages
 from domain.notification_delivery import NotificationDelivery
 from domain.notification_sending import NotificationSending
 from domain.notification_templates import NotificationTemplates
+from domain.notification_triggers import NotificationTriggers
 from domain.notifications import Notifications
 from domain.passwords import Passwords
 from domain.ports import Bus, PresenceDirectory
@@ -121,39 +122,6 @@ class Rules:
             limits=self._limits,
         )
         await self.accounts.start()
-        self.conversations = Conversations(
-            store=self.stores.conversations,
-            profiles=self.profiles,
-            rosters=self.rosters,
-            bus=self.bus,
-            clock=self.clock,
-        )
-        self.messages = Messages(
-            log=self.stores.log,
-            marks=self.stores.marks,
-            store=self.stores.messages,
-            rosters=self.rosters,
-            bus=self.bus,
-            clock=self.clock,
-            limits=self._message_limits,
-        )
-        self.groups = Groups(
-            store=self.stores.groups,
-            conversations=self.stores.conversations,
-            rosters=self.rosters,
-            bus=self.bus,
-            clock=self.clock,
-        )
-        self.broadcasts = Broadcasts(
-            store=self.stores.broadcasts,
-            profiles=self.profiles,
-            directory=self.directory,
-            bus=self.bus,
-            clock=self.clock,
-        )
-        self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
-        self.cascade = Cascade(accounts=self.accounts, stream=None)
-        self.search = MessageSearch(self.stores.search, self.rosters, lambda: False)
         self.notifications = Notifications(store=self.stores.notifications, users=self.stores.users, clock=self.clock)
         self.templates = NotificationTemplates(store=self.stores.notification_templates, clock=self.clock)
         self.sending = NotificationSending(
@@ -176,7 +144,49 @@ class Rules:
             bus=self.bus,
             clock=self.clock,
         )
-        self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
+        self.triggers = NotificationTriggers(
+            bus=self.bus,
+            sending=self.sending,
+            store=self.stores.notifications,
+            directory=self.directory,
+            clock=self.clock,
+        )
+        self.conversations = Conversations(
+            store=self.stores.conversations,
+            profiles=self.profiles,
+            rosters=self.rosters,
+            bus=self.triggers,
+            clock=self.clock,
+        )
+        self.messages = Messages(
+            log=self.stores.log,
+            marks=self.stores.marks,
+            store=self.stores.messages,
+            rosters=self.rosters,
+            bus=self.triggers,
+            clock=self.clock,
+            limits=self._message_limits,
+        )
+        self.groups = Groups(
+            store=self.stores.groups,
+            conversations=self.stores.conversations,
+            rosters=self.rosters,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.broadcasts = Broadcasts(
+            store=self.stores.broadcasts,
+            profiles=self.profiles,
+            directory=self.directory,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
+        self.cascade = Cascade(accounts=self.accounts, stream=None)
+        self.search = MessageSearch(self.stores.search, self.rosters, lambda: False)
+        self.contacts = Contacts(
+            store=self.stores.contacts, profiles=self.profiles, bus=self.triggers, clock=self.clock
+        )
         self.applications = Applications(
             store=self.stores.applications,
             conversations=self.stores.conversations,

@@ -417,7 +417,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("uuid", name=op.f("uq_notification_records_uuid")),
         sa.UniqueConstraint("notification_id", "user_id", name=op.f("uq_notification_records_notification_id_user_id")),
         sa.UniqueConstraint(
-            "user_id", "open_conversation_id", name=op.f("uq_notification_records_user_id_open_conversation_id")
+            "open_conversation_id", "user_id", name=op.f("uq_notification_records_open_conversation_id_user_id")
         ),
         **ON_MYSQL,
     )
