@@ -5,7 +5,7 @@ from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from html import escape
-from typing import Final
+from typing import Final, Literal
 
 import aiosmtplib
 import msgspec
@@ -17,11 +17,11 @@ _PERMANENT: Final = range(500, 600)
 
 
 class SmtpConfig(msgspec.Struct, frozen=True):
-    """`tls` is "none", "starttls" or "tls". Without a host no e-mail is sent."""
+    """Without a host no e-mail is sent."""
 
     host: str = ""
     port: int = 587
-    tls: str = "starttls"
+    tls: Literal["none", "starttls", "tls"] = "starttls"
     username: str = ""
     password: str = ""
     sender: str = ""
