@@ -5,6 +5,7 @@ import gc
 import resource
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from socket import socket
 from typing import Final
 
@@ -38,6 +39,9 @@ log = structlog.get_logger("server")
 
 LOOK_FOR_DUE_EVERY_S: Final = 0.25
 """For scheduled messages: it reads one entry of an index."""
+
+NOTIFY_EVERY_S: Final = 1.0
+"""Of messages to those who are away: a conversation costs one query a turn, however many it has."""
 
 SWEEP_CALLS_EVERY_S: Final = 1.0
 
@@ -112,6 +116,7 @@ class Server:
         )
         opened.callback(edge.close)
         opened.push_async_callback(use_cases.presence.close)
+        opened.push_async_callback(use_cases.triggers.work)
         opened.push_async_callback(self._tasks.close, config.gateway.close_timeout_s)
         node: Node | None = None
         deliver: EventHandler = hub.on_event
@@ -171,6 +176,10 @@ class Server:
         await self._listen(opened, edge.tcp, self.sockets.tcp, "--tcp-port")
         self._tasks.repeat(use_cases.timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
         self._tasks.repeat(use_cases.sending.work, LOOK_FOR_DUE_EVERY_S, "notifications to everybody")
+        self._tasks.repeat(use_cases.triggers.work, NOTIFY_EVERY_S, "notifications of what happened")
+        for channel in use_cases.delivery.channels:
+            work = partial(use_cases.delivery.work, channel)
+            self._tasks.repeat(work, LOOK_FOR_DUE_EVERY_S, f"notifications by {channel}")
         self._tasks.repeat(use_cases.calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
 
     async def _listen_for_metrics(

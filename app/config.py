@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.errors import SetupError
+from delivery.mail import SmtpConfig
 from domain.accounts import AccountLimits
 from domain.calls import CallLimits
 from domain.files import FileLimits
@@ -42,6 +43,7 @@ MAX_WORKERS: Final = 256
 STOP_WITHIN_S: Final = 30.0
 """A process that was told to stop is gone after this."""
 
+ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+", re.ASCII)
 NODE_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 
 
@@ -113,6 +115,12 @@ class CodeConfig(CodeLimits, frozen=True):
     webhook_secret: str = ""
 
 
+class PushConfig(msgspec.Struct, frozen=True):
+    webhook_url: str = ""
+    """Where notifications are posted for a user's devices. Empty: there is no push."""
+    webhook_secret: str = ""
+
+
 class Config(msgspec.Struct, frozen=True):
     server: ServerConfig = ServerConfig()
     database: DatabaseConfig = DatabaseConfig()
@@ -126,6 +134,8 @@ class Config(msgspec.Struct, frozen=True):
     blobs: BlobConfig = BlobConfig()
     passwords: PasswordConfig = PasswordConfig()
     codes: CodeConfig = CodeConfig()
+    smtp: SmtpConfig = SmtpConfig()
+    push: PushConfig = PushConfig()
     calls: CallLimits = CallLimits()
     log: LogConfig = LogConfig()
 
@@ -136,6 +146,8 @@ SECRETS: Final = {
     ("blobs", "access_key"),
     ("blobs", "secret_key"),
     ("codes", "webhook_secret"),
+    ("smtp", "password"),
+    ("push", "webhook_secret"),
 }
 
 SECTIONS: Final[dict[str, type]] = {field.name: field.type for field in msgspec.structs.fields(Config)}
@@ -243,6 +255,10 @@ def _check(config: Config) -> None:
         raise SetupError("passwords.rounds: bcrypt takes 4 to 20 here")
     if config.codes.webhook_url and not config.codes.webhook_secret:
         raise SetupError("codes.webhook_secret: needed to sign what is posted to codes.webhook_url")
+    if config.push.webhook_url and not config.push.webhook_secret:
+        raise SetupError("push.webhook_secret: needed to sign what is posted to push.webhook_url")
+    if config.smtp.host and ADDRESS.fullmatch(config.smtp.sender) is None:
+        raise SetupError("smtp.sender: needed, an address that e-mail comes from")
     for name in ("heartbeat_s", "hello_timeout_s", "close_timeout_s"):
         if getattr(config.gateway, name) <= 0:
             raise SetupError(f"gateway.{name}: must be more than 0")

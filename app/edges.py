@@ -162,6 +162,7 @@ def web_app(
             accounts=use_cases.accounts,
             notifications=use_cases.notifications,
             sending=use_cases.sending,
+            delivery=use_cases.delivery,
             presence=use_cases.presence,
         )
         groups = [*inbox, *im, *social, *messenger]

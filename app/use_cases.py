@@ -7,6 +7,8 @@ from typing import Any
 from app.config import Config
 from app.stores import Shared, Stores
 from delivery.codes import LogCodeSender, WebhookCodeSender
+from delivery.mail import SmtpMailer
+from delivery.push import WebhookPush
 from domain.accounts import Accounts, Revocations
 from domain.applications import Applications
 from domain.broadcasts import Broadcasts
@@ -20,11 +22,13 @@ from domain.groups import Groups
 from domain.login_codes import LoginCodes
 from domain.message_timers import MessageTimers
 from domain.messages import Messages
+from domain.notification_delivery import NotificationDelivery
 from domain.notification_sending import NotificationSending
 from domain.notification_templates import NotificationTemplates
+from domain.notification_triggers import NotificationTriggers
 from domain.notifications import Notifications
 from domain.passwords import Passwords
-from domain.ports import Clock, CodeSender
+from domain.ports import Clock, CodeSender, NotificationSender
 from domain.presence import Presence
 from domain.profiles import Profiles
 from domain.records import Channel
@@ -66,10 +70,28 @@ class UseCases:
             clock=clock,
             limits=config.accounts,
         )
-        self.conversations = Conversations(
-            store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
+        self.notifications = Notifications(store=stores.notifications, users=stores.users, clock=clock)
+        self.templates = NotificationTemplates(store=stores.notification_templates, clock=clock)
+        senders = notification_senders(config)
+        self.sending = NotificationSending(
+            contents=stores.notification_contents,
+            store=stores.notifications,
+            templates=self.templates,
+            directory=shared.directory,
+            bus=bus,
+            clock=clock,
+            available=(Channel.WEBSOCKET, *senders),
         )
-        self.contacts = Contacts(store=stores.contacts, profiles=profiles, bus=bus, clock=clock)
+        self.delivery = NotificationDelivery(
+            store=stores.deliveries, senders=senders, directory=shared.directory, bus=bus, clock=clock
+        )
+        triggers = self.triggers = NotificationTriggers(
+            bus=bus, sending=self.sending, store=stores.notifications, directory=shared.directory, clock=clock
+        )
+        self.conversations = Conversations(
+            store=stores.conversations, profiles=profiles, rosters=rosters, bus=triggers, clock=clock
+        )
+        self.contacts = Contacts(store=stores.contacts, profiles=profiles, bus=triggers, clock=clock)
         self.applications = Applications(
             store=stores.applications,
             conversations=stores.conversations,
@@ -82,7 +104,7 @@ class UseCases:
             marks=stores.marks,
             store=stores.messages,
             rosters=rosters,
-            bus=bus,
+            bus=triggers,
             clock=clock,
             limits=config.messages,
         )
@@ -104,17 +126,6 @@ class UseCases:
         )
         self.client_events = ClientEvents(store=stores.client_events, clock=clock)
         self.cascade = Cascade(accounts=self.accounts, stream=shared.stream)
-        self.notifications = Notifications(store=stores.notifications, users=stores.users, clock=clock)
-        self.templates = NotificationTemplates(store=stores.notification_templates, clock=clock)
-        self.sending = NotificationSending(
-            contents=stores.notification_contents,
-            store=stores.notifications,
-            templates=self.templates,
-            directory=shared.directory,
-            bus=bus,
-            clock=clock,
-            available=(Channel.WEBSOCKET,),
-        )
         self.codes = LoginCodes(
             codes=shared.codes, sender=code_sender(config), limiter=shared.limiter, limits=config.codes
         )
@@ -138,3 +149,13 @@ class UseCases:
 def code_sender(config: Config) -> CodeSender:
     codes = config.codes
     return WebhookCodeSender(codes.webhook_url, codes.webhook_secret) if codes.webhook_url else LogCodeSender()
+
+
+def notification_senders(config: Config) -> dict[Channel, NotificationSender]:
+    """The channels besides the sockets that are set up."""
+    senders: dict[Channel, NotificationSender] = {}
+    if config.smtp.host:
+        senders[Channel.EMAIL] = SmtpMailer(config.smtp)
+    if config.push.webhook_url:
+        senders[Channel.PUSH] = WebhookPush(config.push.webhook_url, config.push.webhook_secret)
+    return senders

@@ -5,7 +5,7 @@ from typing import Final
 from domain.errors import Blocked, Conflict, Forbidden, InvalidState, InvalidValue, RecordNotFound
 from domain.events import ContactChanged, Event, FriendRequestAnswered, FriendRequested, Relation
 from domain.model import Profile
-from domain.ports import Audience, Bus, Clock, ContactEdit, ContactStore
+from domain.ports import Audience, Clock, ContactEdit, ContactStore, Publisher
 from domain.profiles import Profiles
 from domain.records import Contact, ContactView, FriendRequest, FriendRequestView, RequestStatus
 
@@ -16,7 +16,7 @@ MAX_REQUEST_CHARS: Final = 500
 class Contacts:
     """A friendship is two rows, a contact or a block one. Every change is told to the sessions of the row's owner."""
 
-    def __init__(self, *, store: ContactStore, profiles: Profiles, bus: Bus, clock: Clock) -> None:
+    def __init__(self, *, store: ContactStore, profiles: Profiles, bus: Publisher, clock: Clock) -> None:
         self._store = store
         self._profiles = profiles
         self._bus = bus

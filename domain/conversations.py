@@ -34,7 +34,7 @@ from domain.model import (
     Profile,
     Role,
 )
-from domain.ports import Audience, Bus, Clock, ConversationEdit, ConversationStore, ReadCursor
+from domain.ports import Audience, Clock, ConversationEdit, ConversationStore, Publisher, ReadCursor
 from domain.profiles import Profiles
 from domain.records import NoticeKind, RequestStatus
 from domain.rosters import Rosters
@@ -69,7 +69,7 @@ Note = tuple[GroupNoted, Sequence[int]]
 
 class Conversations:
     def __init__(
-        self, *, store: ConversationStore, profiles: Profiles, rosters: Rosters, bus: Bus, clock: Clock
+        self, *, store: ConversationStore, profiles: Profiles, rosters: Rosters, bus: Publisher, clock: Clock
     ) -> None:
         self._store = store
         self._profiles = profiles

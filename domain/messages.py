@@ -42,13 +42,13 @@ from domain.ports import (
     AppendDone,
     Appended,
     Audience,
-    Bus,
     Clock,
     Mark,
     Marked,
     MarkLog,
     MessageLog,
     MessageStore,
+    Publisher,
 )
 from domain.rosters import Roster, Rosters, Seat
 
@@ -75,7 +75,7 @@ class Messages:
         marks: MarkLog,
         store: MessageStore,
         rosters: Rosters,
-        bus: Bus,
+        bus: Publisher,
         clock: Clock,
         limits: MessageLimits,
     ) -> None:

@@ -11,7 +11,7 @@ from domain.events import Event, NotificationArrived
 from domain.model import Profile
 from domain.notification_templates import NotificationTemplates, Value
 from domain.ports import Audience, Bus, Clock, NotificationContents, NotificationStore, PresenceDirectory
-from domain.quiet import plan
+from domain.quiet import is_kind_wanted, plan
 from domain.records import (
     Channel,
     DeliveryState,
@@ -98,6 +98,31 @@ class NotificationSending:
         records = await self._create_and_send(await self._compose(creator, wording, **fields), wanted)
         reached = {record.user_id for record in records}
         return Sent(records, tuple(user_id for user_id in wanted if user_id not in reached))
+
+    async def notify(
+        self,
+        user_ids: Sequence[int],
+        kind: NotificationKind,
+        title: str,
+        content: str,
+        conversation_id: int | None = None,
+    ) -> None:
+        """From the server itself, over every channel that its recipients want. About a conversation: to those who have
+        nothing unread about it."""
+        now_ms = self._clock.now_ms()
+        recipients = [each for each in await self._store.recipients(user_ids) if is_kind_wanted(each.preferences, kind)]
+        draft = Notification(
+            id=0,
+            uuid=str(uuid.uuid4()),
+            kind=kind,
+            title=title,
+            content=content,
+            channels=tuple(Channel),
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        if recipients:
+            await self._deliver(draft, recipients, conversation_id=conversation_id)
 
     async def get(self, notification_uuid: str) -> NotificationView:
         """RecordNotFound."""
@@ -195,11 +220,15 @@ class NotificationSending:
         return await self._deliver(notification, await self._store.recipients(user_ids))
 
     async def _deliver(
-        self, notification: Notification, to: Sequence[Recipient], step: tuple[FanOut, int] | None = None
+        self,
+        notification: Notification,
+        to: Sequence[Recipient],
+        step: tuple[FanOut, int] | None = None,
+        conversation_id: int | None = None,
     ) -> list[NotificationRecord]:
         now_ms = self._clock.now_ms()
         planned = {each.user_id: plan(notification, each, self._available, now_ms) for each in to}
-        records = await self._contents.send(notification, planned, now_ms, arrived, step)
+        records = await self._contents.send(notification, planned, now_ms, arrived, step, conversation_id)
         for record in records or ():
             if is_told(planned[record.user_id]) and self._directory.is_online(record.user_id):
                 self._bus.publish(arrived(notification, record), Audience((record.user_id,)))
@@ -231,6 +260,8 @@ def check(notification: Notification) -> None:
     ):
         if not text.strip() or len(text) > limit:
             raise InvalidValue(field, f"1 to {limit} characters")
+    if not notification.title.isprintable():
+        raise InvalidValue("title", "one line of printable characters")
     url = notification.action_url or ""
     if len(url) > MAX_ACTION_URL_CHARS or not url.isprintable():
         raise InvalidValue("action_url", f"at most {MAX_ACTION_URL_CHARS} printable characters")

@@ -28,9 +28,12 @@ from domain.records import (
     Broadcast,
     Call,
     CallEnd,
+    Channel,
     ClientEvent,
     Contact,
     ContactView,
+    DeadLetter,
+    DueDelivery,
     FanOut,
     FriendRequest,
     FriendRequestView,
@@ -48,6 +51,7 @@ from domain.records import (
     NotificationStats,
     NotificationTemplate,
     NotificationView,
+    Outcome,
     PlannedDelivery,
     Recipient,
     RecordFilter,
@@ -566,6 +570,14 @@ class NotificationStore(Protocol):
         """The user's own among these. What is still to be delivered of them is not."""
         ...
 
+    async def without_word(self, conversation_id: int, user_ids: Collection[int]) -> list[int]:
+        """The members among these who have not muted the conversation and have no unread record about it."""
+        ...
+
+    async def conversations_read(self, pairs: Collection[tuple[int, int]], now_ms: int) -> None:
+        """Marks the unread records about conversations as read: of `(conversation_id, user_id)` each."""
+        ...
+
     async def recipients(self, user_ids: Collection[int]) -> list[Recipient]:
         """Those that exist, with the default preferences where a user set none."""
         ...
@@ -609,12 +621,14 @@ class NotificationContents(Protocol):
         now_ms: int,
         event: Callable[[Notification, NotificationRecord], Event],
         step: tuple[FanOut, int] | None = None,
+        conversation_id: int | None = None,
     ) -> list[NotificationRecord] | None:
         """A record and its deliveries for each user (by id) who has no record of it yet; those records. With an id of 0
         the notification is added first. What is delivered at once is kept, as `event` of it, for clients that resume.
 
         With `step`, a fan-out and the user id that it has come to, all of this happens only if the fan-out is still
-        where it was, and moves it. None if somebody else moved it, or the notification is gone.
+        where it was, and moves it. None if somebody else moved it, or the notification is gone. With `conversation_id`,
+        who has an unread record about that conversation gets no other.
         """
         ...
 
@@ -636,6 +650,34 @@ class NotificationContents(Protocol):
 
     async def delivery_counts(self, notification_id: int) -> dict[tuple[str, str], int]:
         """How many of its deliveries are in which state: by channel and state."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """The outbox of notifications: what is pending stays until somebody settles it."""
+
+    async def claim(self, channel: Channel, now_ms: int, until_ms: int, limit: int) -> list[DueDelivery]:
+        """Takes on deliveries that are due, the longest due first: nobody else gets them before `until_ms`. Who neither
+        settles them nor lives until then has lost them to the next."""
+        ...
+
+    async def settle(
+        self, outcomes: Sequence[Outcome], until_ms: int, now_ms: int, told: Sequence[tuple[int, Event]] = ()
+    ) -> None:
+        """Those that were claimed with `until_ms` and are still the caller's. `told`, to users by id, is kept for
+        clients that resume, in the same transaction."""
+        ...
+
+    async def dead_letters(self, *, offset: int, limit: int) -> tuple[list[DeadLetter], int]:
+        """Newest first, and how many there are."""
+        ...
+
+
+class NotificationSender(Protocol):
+    """Brings notifications to a person outside."""
+
+    async def send(self, to: Recipient, items: Sequence[tuple[NotificationRecord, Notification]]) -> None:
+        """All of them in one go. Unavailable: perhaps later. Any other refusal is for good."""
         ...
 
 
@@ -949,6 +991,12 @@ EventHandler = Callable[[Event, Audience, object | None], None]
 MissedListener = Callable[[str | None, float], None]
 """`(since, for_s)`: events of other processes may not have arrived, those after the position `since` of the store
 (None: the last that this process knows to be complete), and more may go missing in the next `for_s` seconds."""
+
+
+class Publisher(Protocol):
+    """The side of a bus that use cases see."""
+
+    def publish(self, event: Event, audience: Audience, origin: object | None = None) -> None: ...
 
 
 class Bus(Protocol):

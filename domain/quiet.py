@@ -100,6 +100,17 @@ def due_ms(notification: Notification, to: Recipient, channel: Channel, at_ms: i
     return quiet_until_ms(to.preferences, to.time_zone, at_ms)
 
 
+def due_again_ms(notification: Notification, to: Recipient, channel: Channel, visible_at_ms: int, now_ms: int) -> int:
+    """As `due_ms`, for one whose time has come by what was wanted when it was planned; what is wanted may have
+    changed."""
+    if notification.priority is Priority.URGENT:
+        return now_ms
+    at_ms = now_ms
+    if channel is Channel.EMAIL:
+        at_ms = max(now_ms, email_due_ms(to.preferences.email_frequency, to.time_zone, visible_at_ms))
+    return quiet_until_ms(to.preferences, to.time_zone, at_ms)
+
+
 def plan(
     notification: Notification, to: Recipient, available: Collection[Channel], now_ms: int
 ) -> tuple[PlannedDelivery, ...]:

@@ -355,6 +355,39 @@ class PlannedDelivery(msgspec.Struct, frozen=True):
     due_at_ms: int
 
 
+class DueDelivery(msgspec.Struct, frozen=True):
+    """A delivery that somebody has taken on. `tries` counts this one."""
+
+    id: int
+    channel: Channel
+    tries: int
+    record: NotificationRecord
+    notification: Notification
+    to: Recipient
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery; `due_at_ms` is the next try of one that is pending."""
+
+    delivery_id: int
+    state: DeliveryState
+    due_at_ms: int
+    tries: int
+    error: str | None = None
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A delivery that was given up."""
+
+    id: int
+    channel: Channel
+    tries: int
+    error: str | None
+    failed_at_ms: int
+    notification_uuid: str
+    user_uuid: str
+
+
 class FanOut(msgspec.Struct, frozen=True, kw_only=True):
     """Sending a notification to everybody: users up to `up_to_user_id`, in the order of their ids; done up to
     `cursor`."""

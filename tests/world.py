@@ -1,7 +1,7 @@
 """The domain on real stores: SQLite in a temporary file, the in-process ports, and a clock that tests move."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ from domain.cascade import Cascade
 from domain.client_events import ClientEvents
 from domain.contacts import Contacts
 from domain.conversations import Conversations
+from domain.errors import DomainError
 from domain.files import FileLimits, Files
 from domain.groups import Groups
 from domain.message_timers import MessageTimers
 from domain.messages import MessageLimits, Messages
+from domain.notification_delivery import NotificationDelivery
 from domain.notification_sending import NotificationSending
 from domain.notification_templates import NotificationTemplates
+from domain.notification_triggers import NotificationTriggers
 from domain.notifications import Notifications
 from domain.passwords import Passwords
 from domain.ports import Bus, PresenceDirectory
 from domain.presence import Presence
 from domain.profiles import Profiles
-from domain.records import Channel
+from domain.records import Channel, Notification, NotificationRecord, Recipient
 from domain.rosters import Rosters
 from domain.search import MessageSearch
 from domain.tokens import TokenLimits, Tokens
@@ -53,6 +56,19 @@ class TestClock:
 
     def now_ms(self) -> int:
         return self.at_ms
+
+
+class RecordingSender:
+    """Where a mail server or a push provider would be; `refusal` is what it answers while it is set."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, list[str]]] = []
+        self.refusal: DomainError | None = None
+
+    async def send(self, to: Recipient, items: Sequence[tuple[NotificationRecord, Notification]]) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.sent.append((to.user_id, [notification.title for _, notification in items]))
 
 
 class Rules:
@@ -106,11 +122,40 @@ class Rules:
             limits=self._limits,
         )
         await self.accounts.start()
+        self.notifications = Notifications(store=self.stores.notifications, users=self.stores.users, clock=self.clock)
+        self.templates = NotificationTemplates(store=self.stores.notification_templates, clock=self.clock)
+        self.sending = NotificationSending(
+            contents=self.stores.notification_contents,
+            store=self.stores.notifications,
+            templates=self.templates,
+            directory=self.directory,
+            bus=self.bus,
+            clock=self.clock,
+            available=Channel,
+        )
+        self.senders: dict[Channel, RecordingSender] = {
+            Channel.EMAIL: RecordingSender(),
+            Channel.PUSH: RecordingSender(),
+        }
+        self.delivery = NotificationDelivery(
+            store=self.stores.deliveries,
+            senders=self.senders,
+            directory=self.directory,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        self.triggers = NotificationTriggers(
+            bus=self.bus,
+            sending=self.sending,
+            store=self.stores.notifications,
+            directory=self.directory,
+            clock=self.clock,
+        )
         self.conversations = Conversations(
             store=self.stores.conversations,
             profiles=self.profiles,
             rosters=self.rosters,
-            bus=self.bus,
+            bus=self.triggers,
             clock=self.clock,
         )
         self.messages = Messages(
@@ -118,7 +163,7 @@ class Rules:
             marks=self.stores.marks,
             store=self.stores.messages,
             rosters=self.rosters,
-            bus=self.bus,
+            bus=self.triggers,
             clock=self.clock,
             limits=self._message_limits,
         )
@@ -139,18 +184,9 @@ class Rules:
         self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
         self.cascade = Cascade(accounts=self.accounts, stream=None)
         self.search = MessageSearch(self.stores.search, self.rosters, lambda: False)
-        self.notifications = Notifications(store=self.stores.notifications, users=self.stores.users, clock=self.clock)
-        self.templates = NotificationTemplates(store=self.stores.notification_templates, clock=self.clock)
-        self.sending = NotificationSending(
-            contents=self.stores.notification_contents,
-            store=self.stores.notifications,
-            templates=self.templates,
-            directory=self.directory,
-            bus=self.bus,
-            clock=self.clock,
-            available=Channel,
+        self.contacts = Contacts(
+            store=self.stores.contacts, profiles=self.profiles, bus=self.triggers, clock=self.clock
         )
-        self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
         self.applications = Applications(
             store=self.stores.applications,
             conversations=self.stores.conversations,

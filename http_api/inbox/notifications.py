@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, Final
 
+from domain.notification_delivery import NotificationDelivery
 from domain.notification_sending import NotificationSending
 from domain.notifications import Notifications
 from http_api.binding import Invalid
@@ -32,6 +33,15 @@ _RECORD: Final[dict[str, Any]] = {
     "is_read": False,
     "read_at": None,
     "created_at": "2025-01-08T10:00:00Z",
+}
+_DEAD_LETTER: Final[dict[str, Any]] = {
+    "id": 1,
+    "channel": "email",
+    "tries": 12,
+    "error": "the mail server cannot be used now",
+    "failed_at": "2025-01-08T14:00:00Z",
+    "notification_id": "0e2b9f0c-6c57-4f0e-8a43-5d9b2d6c1a77",
+    "user_id": "1b671a64-40d5-491e-99b0-da01ff1f3341",
 }
 _CREATE: Final[dict[str, Any]] = {
     "type": "announcement",
@@ -124,8 +134,9 @@ class NotificationRoutes:
 
 
 class AdministrationRoutes:
-    def __init__(self, sending: NotificationSending) -> None:
+    def __init__(self, sending: NotificationSending, delivery: NotificationDelivery) -> None:
         self._sending = sending
+        self._delivery = delivery
 
     async def create(self, call: Call[shapes.ContentCreate, None]) -> Any:
         return shapes.content(await self._sending.create(call.caller, call.body.wording(), **call.body.fields()))
@@ -158,6 +169,10 @@ class AdministrationRoutes:
         while not fan_out.is_done and loop.time() < until:
             fan_out = await self._sending.advance(fan_out, view.notification)
         return shapes.fanned_out(fan_out)
+
+    async def dead_letters(self, call: Call[None, shapes.ContentQuery]) -> Any:
+        found, total = await self._delivery.dead_letters(offset=call.query.skip, limit=call.query.limit)
+        return shapes.dead_letters(found, total)
 
     async def progress(self, call: Call[None, None]) -> Any:
         return shapes.progress(*await self._sending.progress(call.names["notification_id"]))
@@ -242,4 +257,15 @@ class AdministrationRoutes:
                 },
             ),
         ]
+        routes.append(
+            Route(
+                method="GET",
+                path="/dead-letters",
+                handler=self.dead_letters,
+                summary="查看投递失败的通知",
+                access=Access.ADMINISTRATOR,
+                query=shapes.ContentQuery,
+                returns={"total": 1, "items": [_DEAD_LETTER]},
+            )
+        )
         return [RouteGroup(edge=INBOX, prefix="/api/v1/admin/notifications", routes=routes)]

@@ -1,9 +1,9 @@
 """Notifications in im (im API 9): requests and shapes. The integer id is the record's."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from domain.notification_sending import MAX_ACTION_URL_CHARS, MAX_CONTENT_CHARS, MAX_TITLE_CHARS, Sent, Wording
 from domain.notification_templates import (
@@ -28,6 +28,18 @@ from protocol.fields import Id, Ids, IsoTime, NotBlank, QueryBool, QueryInt, Req
 from protocol.times import iso_time, iso_time_or_none
 
 Json = dict[str, Any]
+MAX_VARIABLES: Final = 100
+
+
+def _plain(variables: dict[str, Any]) -> dict[str, Any]:
+    """Checked as a whole: the place of a refusal inside would repeat the input."""
+    if len(variables) > MAX_VARIABLES or not all(
+        0 < len(name) <= MAX_PLACEHOLDER_CHARS and isinstance(value, (str, bool, int, float))
+        for name, value in variables.items()
+    ):
+        raise ValueError(f"at most {MAX_VARIABLES} names of texts, numbers or booleans")
+    return variables
+
 
 Kind = Annotated[NotificationKind, Field(strict=False)]
 KindFilter = Annotated[
@@ -40,9 +52,11 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TITLE_CHAR
 Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_CHARS), NotBlank]
 ActionUrl = Annotated[str, StringConstraints(max_length=MAX_ACTION_URL_CHARS)]
 Channels = Annotated[list[Annotated[Channel, Field(strict=False)]], Field(min_length=1, max_length=3)]
-VariableName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PLACEHOLDER_CHARS)]
-VariableText = Annotated[str, StringConstraints(max_length=MAX_CONTENT_CHARS)]
-Variables = Annotated[dict[VariableName, VariableText | bool | int | float], Field(max_length=100)]
+Variables = Annotated[
+    dict[str, Any],
+    AfterValidator(_plain),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+]
 TemplateName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS), NotBlank]
 TitleTemplate = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TITLE_TEMPLATE_CHARS), NotBlank]
 ContentTemplate = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_TEMPLATE_CHARS), NotBlank]

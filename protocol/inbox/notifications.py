@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from domain.notification_sending import MAX_ACTION_URL_CHARS, MAX_CONTENT_CHARS, MAX_TITLE_CHARS, Wording
 from domain.records import (
+    DeadLetter,
     FanOut,
     NotificationKind,
     NotificationView,
@@ -164,6 +165,25 @@ def fanned_out(fan_out: FanOut) -> Json:
     if fan_out.is_done:
         return sent(fan_out.sent, ())
     return {"message": f"正在发送给 {fan_out.total} 个用户，已发送 {fan_out.sent} 个", "errors": []}
+
+
+def dead_letters(found: Sequence[DeadLetter], total: int) -> Json:
+    """Deliveries that were given up, newest first."""
+    return {
+        "total": total,
+        "items": [
+            {
+                "id": each.id,
+                "channel": each.channel.value,
+                "tries": each.tries,
+                "error": each.error or "",
+                "failed_at": iso_time(each.failed_at_ms),
+                "notification_id": each.notification_uuid,
+                "user_id": each.user_uuid,
+            }
+            for each in found
+        ],
+    }
 
 
 def progress(fan_outs: Sequence[FanOut], deliveries: Mapping[tuple[str, str], int]) -> Json:

@@ -173,11 +173,12 @@ class SqlNotificationContents:
         now_ms: int,
         event: EventOf,
         step: tuple[FanOut, int] | None = None,
+        conversation_id: int | None = None,
     ) -> list[NotificationRecord] | None:
         for _ in range(_MAX_TRIES):
             try:
                 async with self._database.writing() as connection:
-                    return await _send(connection, notification, planned, now_ms, event, step)
+                    return await _send(connection, notification, planned, now_ms, event, step, conversation_id)
             except UniqueViolation:
                 # Another process has just sent it to one of them.
                 continue
@@ -236,6 +237,7 @@ async def _send(
     now_ms: int,
     event: EventOf,
     step: tuple[FanOut, int] | None,
+    conversation_id: int | None,
 ) -> list[NotificationRecord] | None:
     if notification.id:
         locked = select(notifications.c.id).where(notifications.c.id == notification.id).with_for_update()
@@ -246,6 +248,10 @@ async def _send(
     of_it = notification_records.c.notification_id == notification.id
     has_it = select(notification_records.c.user_id).where(of_it, notification_records.c.user_id.in_(list(planned)))
     served = {row[0] for row in await connection.execute(has_it)}
+    if conversation_id is not None:
+        about_it = notification_records.c.open_conversation_id == conversation_id
+        told = select(notification_records.c.user_id).where(about_it, notification_records.c.user_id.in_(list(planned)))
+        served |= {row[0] for row in await connection.execute(told)}
     new_ids = sorted(planned.keys() - served)
     if step is not None and not await _move(connection, *step, len(new_ids)):
         return None
@@ -260,6 +266,7 @@ async def _send(
                 "user_id": user_id,
                 "visible_at_ms": max(now_ms, notification.scheduled_at_ms or 0),
                 "hidden_at_ms": _hidden_at_ms(notification.expires_at_ms),
+                "open_conversation_id": conversation_id,
                 "created_at_ms": now_ms,
             }
             for user_id in new_ids

@@ -126,7 +126,7 @@ notification_records = table(
     ms("created_at_ms"),
     UniqueConstraint("uuid"),
     UniqueConstraint("notification_id", "user_id"),
-    UniqueConstraint("user_id", "open_conversation_id"),
+    UniqueConstraint("open_conversation_id", "user_id"),
     Index("ix_notification_records_unread", "user_id", "deleted_at_ms", "read_at_ms", "visible_at_ms", "hidden_at_ms"),
     Index("ix_notification_records_listed", "user_id", "deleted_at_ms", "visible_at_ms"),
 )
@@ -145,7 +145,7 @@ notification_deliveries = table(
     string("last_error", 500, nullable=True),
     ms("updated_at_ms"),
     UniqueConstraint("record_id", "channel"),
-    Index(None, "state", "due_at_ms", "user_id"),
+    Index(None, "state", "channel", "due_at_ms", "user_id"),
     Index(None, "user_id", "state"),
 )
 """The outbox: what is to be delivered when, and what became of it."""

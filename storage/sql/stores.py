@@ -7,6 +7,7 @@ from storage.sql.client_events import SqlClientEventStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
 from storage.sql.database import Database
+from storage.sql.deliveries import SqlDeliveryStore
 from storage.sql.event_log import SqlEventLog
 from storage.sql.files import SqlFileStore
 from storage.sql.groups import SqlGroupStore
@@ -37,6 +38,7 @@ class SqlStores:
         self.messages = SqlMessageStore(database)
         self.timers = SqlTimerStore(database)
         self.notifications = SqlNotificationStore(database)
+        self.deliveries = SqlDeliveryStore(database)
         self.notification_contents = SqlNotificationContents(database)
         self.notification_templates = SqlNotificationTemplateStore(database)
         self.files = SqlFileStore(database)

@@ -62,6 +62,17 @@ def test_what_is_refused_is_named(environment: dict[str, str]) -> None:
     assert name in str(refused.value) or name.removeprefix("FEIGE_").split("_")[-1].lower() in str(refused.value)
 
 
+def test_what_mail_and_push_need() -> None:
+    for variable, value, key in (
+        ("FEIGE_SMTP_HOST", "mail.example.com", "smtp.sender"),
+        ("FEIGE_PUSH_WEBHOOK_URL", "https://push.example.com", "push.webhook_secret"),
+    ):
+        with pytest.raises(SetupError, match=key):
+            load(None, {variable: value}, {})
+    config = load(None, {"FEIGE_SMTP_HOST": "mail.example.com", "FEIGE_SMTP_SENDER": "feige@example.com"}, {})
+    assert (config.smtp.port, config.smtp.tls) == (587, "starttls")
+
+
 def test_an_object_store_needs_all_of_its_settings() -> None:
     settings = {"endpoint": "https://s3.example", "bucket": "b", "access_key": "k", "secret_key": "s"}
     environment = {"FEIGE_BLOBS_STORE": "s3"} | {f"FEIGE_BLOBS_{key.upper()}": text for key, text in settings.items()}

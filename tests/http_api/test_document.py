@@ -6,7 +6,9 @@ from uuid import uuid4
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.http_api.world import World
+from domain.errors import InvalidValue
+from domain.records import Channel
+from tests.http_api.world import Person, World
 from tests.world import NOBODY
 
 
@@ -49,6 +51,15 @@ def fields(value: Any) -> Any:
     if isinstance(value, list):
         return [fields(value[0])] if value else []
     return None
+
+
+async def dead_letters(world: World, root: Person) -> Any:
+    """With one that the push provider has refused for good."""
+    world.senders[Channel.PUSH].refusal = InvalidValue("token", "unknown device")
+    push = {"title": "t", "content": "c", "channels": ["push"]}
+    await root.ask("POST", "/api/v1/notifications/", push, expect=201)
+    await world.delivery.work(Channel.PUSH)
+    return await root.ask("GET", "/api/v1/admin/notifications/dead-letters")
 
 
 async def test_examples_have_the_fields_of_answers(world: World, document: dict[str, Any]) -> None:
@@ -126,6 +137,7 @@ async def test_examples_have_the_fields_of_answers(world: World, document: dict[
         ("get", f"{administration}/{{notification_id}}/progress"): await root.ask(
             "GET", f"{administration}/{content['id']}/progress"
         ),
+        ("get", f"{administration}/dead-letters"): await dead_letters(world, root),
     }
     for (method, path), answer in answers.items():
         assert fields(answer) == fields(example(document, method, path)), path

@@ -194,6 +194,7 @@ async def test_administration_is_for_administrators(world: World) -> None:
         ("DELETE", f"/{made['id']}", None),
         ("POST", f"/{made['id']}/send", {"user_ids": [alice.uuid]}),
         ("GET", f"/{made['id']}/progress", None),
+        ("GET", "/dead-letters", None),
     ):
         await alice.ask(method, f"{ADMIN}{path}", body, expect=403)
         assert (await world.client.request(method, f"{ADMIN}{path}", json=body)).status == 401

@@ -103,7 +103,11 @@ class World(Rules):
             clock=self.clock,
         )
         inbox = inbox_groups(
-            accounts=self.accounts, notifications=self.notifications, sending=self.sending, presence=self.presence
+            accounts=self.accounts,
+            notifications=self.notifications,
+            sending=self.sending,
+            delivery=self.delivery,
+            presence=self.presence,
         )
         self.route_groups = [*inbox, *im, *social, *messenger]
         return build_app(

@@ -12,6 +12,7 @@ from domain.ports import (
     BroadcastStore,
     ClientEventStore,
     ConversationStore,
+    DeliveryStore,
     EventLog,
     FileStore,
     GroupStore,
@@ -69,6 +70,9 @@ class Stores(Protocol):
 
     @property
     def notifications(self) -> NotificationStore: ...
+
+    @property
+    def deliveries(self) -> DeliveryStore: ...
 
     @property
     def notification_contents(self) -> NotificationContents: ...

@@ -360,9 +360,9 @@ def upgrade() -> None:
         **ON_MYSQL,
     )
     op.create_index(
-        op.f("ix_notification_deliveries_state_due_at_ms_user_id"),
+        op.f("ix_notification_deliveries_state_channel_due_at_ms_user_id"),
         "notification_deliveries",
-        ["state", "due_at_ms", "user_id"],
+        ["state", "channel", "due_at_ms", "user_id"],
         unique=False,
     )
     op.create_index(
@@ -417,7 +417,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("uuid", name=op.f("uq_notification_records_uuid")),
         sa.UniqueConstraint("notification_id", "user_id", name=op.f("uq_notification_records_notification_id_user_id")),
         sa.UniqueConstraint(
-            "user_id", "open_conversation_id", name=op.f("uq_notification_records_user_id_open_conversation_id")
+            "open_conversation_id", "user_id", name=op.f("uq_notification_records_open_conversation_id_user_id")
         ),
         **ON_MYSQL,
     )
@@ -570,7 +570,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_notification_fan_outs_notification_id"), table_name="notification_fan_outs")
     op.drop_index(op.f("ix_notification_fan_outs_is_done"), table_name="notification_fan_outs")
     op.drop_table("notification_fan_outs")
-    op.drop_index(op.f("ix_notification_deliveries_state_due_at_ms_user_id"), table_name="notification_deliveries")
+    op.drop_index(
+        op.f("ix_notification_deliveries_state_channel_due_at_ms_user_id"), table_name="notification_deliveries"
+    )
     op.drop_index(op.f("ix_notification_deliveries_user_id_state"), table_name="notification_deliveries")
     op.drop_table("notification_deliveries")
     op.drop_table("meta")

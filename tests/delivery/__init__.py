@@ -1,0 +1,1 @@
+"""The ways out of the server, against servers that fail, hang and come back."""
