@@ -141,7 +141,6 @@ class UseCases:
             presence=self.presence,
             bus=bus,
             clock=clock,
-            spawn=spawn,
             limits=config.calls,
         )
 

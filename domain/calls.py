@@ -8,14 +8,14 @@ import msgspec
 
 from domain.conversations import Conversations
 from domain.errors import CallNotFound, Forbidden, InvalidState, InvalidValue
-from domain.events import CallSignalled, Event, PresenceChanged
+from domain.events import CallSignalled, Event
 from domain.messages import Messages
 from domain.model import CallRecord, Draft, MessageKind, Profile
 from domain.ports import Audience, Bus, CallStore, Clock
 from domain.presence import Presence
 from domain.profiles import Profiles
 from domain.records import Call, CallEnd, CallType
-from domain.rosters import Rosters, Spawn
+from domain.rosters import Rosters
 from domain.tokens import new_id
 
 MAX_PAYLOAD_CHARS: Final = 64 * 1024
@@ -43,7 +43,6 @@ class Calls:
         presence: Presence,
         bus: Bus,
         clock: Clock,
-        spawn: Spawn,
         limits: CallLimits,
     ) -> None:
         self._store = store
@@ -54,7 +53,6 @@ class Calls:
         self._presence = presence
         self._bus = bus
         self._clock = clock
-        self._spawn = spawn
         self._limits = limits
         self._known: dict[str, Call] = {}
         """Calls under way that this process has heard of."""
@@ -186,25 +184,21 @@ class Calls:
             known = self._known.get(event.call_id)
             if known is not None and (event.step == "end" or known.answered_at_ms is None):
                 del self._known[event.call_id]
-        elif isinstance(event, PresenceChanged) and not event.is_online:
-            self._spawn(self._left(event.user_id))
-
-    async def _left(self, user_id: int) -> None:
-        for call in await self._store.under_way():
-            if user_id in call.parties and not self._presence.is_online(user_id):
-                await self._end(call.id, CallEnd.DISCONNECTED, user_id)
 
     async def sweep(self) -> bool:
-        """Ends calls that nobody answered, and those whose parties are gone. Unavailable."""
+        """Ends calls that nobody answered, and those whose parties are gone. Unavailable.
+
+        One query for all of them: a thousand users who leave at once must not ask for their calls one by one."""
         now_ms = self._clock.now_ms()
         for call in await self._store.under_way():
-            if call.answered_at_ms is None:
-                if now_ms - call.started_at_ms >= self._limits.ring_s * 1000:
-                    await self._end(call.id, CallEnd.TIMEOUT, call.callee_id)
-            else:
-                gone = [user_id for user_id in call.parties if not self._presence.is_online(user_id)]
-                if gone:
-                    await self._end(call.id, CallEnd.DISCONNECTED, gone[0])
+            rings = call.answered_at_ms is None
+            # A callee may be away from the start, and come while it rings.
+            needed = (call.caller_id,) if rings else call.parties
+            gone = [user_id for user_id in needed if not self._presence.is_online(user_id)]
+            if gone:
+                await self._end(call.id, CallEnd.DISCONNECTED, gone[0])
+            elif rings and now_ms - call.started_at_ms >= self._limits.ring_s * 1000:
+                await self._end(call.id, CallEnd.TIMEOUT, call.callee_id)
         return False
 
 

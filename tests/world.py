@@ -221,7 +221,6 @@ class Rules:
             presence=self.presence,
             bus=self.bus,
             clock=self.clock,
-            spawn=self.spawn,
             limits=CallLimits(),
         )
         self.bus.subscribe(self.calls.on_event)
