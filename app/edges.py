@@ -156,7 +156,6 @@ def web_app(
             messages=use_cases.messages,
             files=use_cases.files,
             presence=use_cases.presence,
-            clock=clock,
         )
         inbox = inbox_groups(
             accounts=use_cases.accounts,

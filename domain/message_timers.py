@@ -56,7 +56,8 @@ class MessageTimers:
         if message.is_gone:
             return False
         try:
-            (await self._rosters.get(message.conversation_id)).speaking_seat(message.sender_id, self._clock.now_ms())
+            roster = await self._rosters.get(message.conversation_id)
+            self._messages.check_may_write(roster, message.sender_id)
         except DomainError as error:
             if error.temporary:
                 raise

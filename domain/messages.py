@@ -219,7 +219,7 @@ class Messages:
             roster, _ = await self._seat_for(editor.id, edit.message)
             if edit.message.sender_id != editor.id:
                 raise NotYourMessage("only the sender may edit a message")
-            roster.speaking_seat(editor.id, self._clock.now_ms())
+            self.check_may_write(roster, editor.id)
             if edit.message.is_gone:
                 raise InvalidState("the message was recalled or deleted")
             if edit.message.kind is not MessageKind.TEXT:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from domain.errors import Unavailable
 from domain.events import Event, LocationUpdated, PresenceChanged
+from domain.model import User
 from domain.ports import (
     Audience,
     Bus,
@@ -132,6 +133,14 @@ class Presence:
 
     def session_count(self) -> int:
         return self._directory.session_count
+
+    def last_seen_of(self, user: User) -> int:
+        """When the user was last here: now for one who is online, else the end of the last session or the last login,
+        whichever is later; of somebody who never came, when the account was made."""
+        if self._directory.is_online(user.id):
+            return self._clock.now_ms()
+        times = (self._last_seen_ms.get(user.id), user.last_seen_at_ms, user.last_login_at_ms, user.created_at_ms)
+        return max(at_ms for at_ms in times if at_ms is not None)
 
     async def last_seen_ms(self, user_id: int) -> int | None:
         """When the user's last session ended; now for one who is online; None if never seen."""

@@ -5,7 +5,6 @@ from typing import Any
 from domain.accounts import Accounts
 from domain.login_codes import LoginCodes
 from domain.model import DialectName, User
-from domain.ports import Clock
 from domain.presence import Presence
 from http_api.messenger import examples
 from http_api.messenger.edge import MESSENGER, Answer
@@ -14,11 +13,10 @@ from protocol.messenger import requests, views
 
 
 class AccountRoutes:
-    def __init__(self, accounts: Accounts, codes: LoginCodes, presence: Presence, clock: Clock) -> None:
+    def __init__(self, accounts: Accounts, codes: LoginCodes, presence: Presence) -> None:
         self._accounts = accounts
         self._codes = codes
         self._presence = presence
-        self._clock = clock
 
     async def code(self, call: Call[requests.CodeRequest, None]) -> Answer:
         return Answer("验证码已发送", {"expires_in": await self._codes.send(call.body.phone, call.address)})
@@ -48,13 +46,7 @@ class AccountRoutes:
 
     def _shown(self, user: User) -> Any:
         is_online = self._presence.is_online(user.id)
-        return views.login_user(user, is_online=is_online, last_seen_ms=self._last_seen_ms(user))
-
-    def _last_seen_ms(self, user: User) -> int:
-        """Somebody without a socket was last seen at the last login."""
-        if self._presence.is_online(user.id):
-            return self._clock.now_ms()
-        return max(user.last_seen_at_ms or 0, user.last_login_at_ms or 0) or user.created_at_ms
+        return views.login_user(user, is_online=is_online, last_seen_ms=self._presence.last_seen_of(user))
 
     async def refresh(self, call: Call[requests.Refresh, None]) -> Answer:
         return Answer("令牌刷新成功", views.tokens(await self._accounts.refresh(call.body.refresh_token)))
@@ -67,7 +59,8 @@ class AccountRoutes:
         user = await self._accounts.get(call.caller.id)
         is_online = self._presence.is_online(user.id)
         return Answer(
-            "获取用户信息成功", views.own_user(user, is_online=is_online, last_seen_ms=self._last_seen_ms(user))
+            "获取用户信息成功",
+            views.own_user(user, is_online=is_online, last_seen_ms=self._presence.last_seen_of(user)),
         )
 
     async def update(self, call: Call[requests.ProfileUpdate, None]) -> Answer:
@@ -80,7 +73,8 @@ class AccountRoutes:
         user = await self._accounts.get(call.ids["user_id"])
         is_online = self._presence.is_online(user.id)
         return Answer(
-            "获取用户信息成功", views.public_user(user, is_online=is_online, last_seen_ms=self._last_seen_ms(user))
+            "获取用户信息成功",
+            views.public_user(user, is_online=is_online, last_seen_ms=self._presence.last_seen_of(user)),
         )
 
     def groups(self) -> list[RouteGroup]:

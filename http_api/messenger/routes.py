@@ -6,7 +6,6 @@ from domain.conversations import Conversations
 from domain.files import Files
 from domain.login_codes import LoginCodes
 from domain.messages import Messages
-from domain.ports import Clock
 from domain.presence import Presence
 from domain.profiles import Profiles
 from http_api.messenger.accounts import AccountRoutes
@@ -27,10 +26,9 @@ def messenger_groups(
     messages: Messages,
     files: Files,
     presence: Presence,
-    clock: Clock,
 ) -> list[RouteGroup]:
     return [
-        *AccountRoutes(accounts, codes, presence, clock).groups(),
+        *AccountRoutes(accounts, codes, presence).groups(),
         *ContactRoutes(accounts, contacts, presence).groups(),
         *ChatRoutes(conversations).groups(),
         *MessageRoutes(messages, conversations, profiles).groups(),

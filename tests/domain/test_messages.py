@@ -1,6 +1,7 @@
 """Sending, recall, deletion, reading: the rules and their limits."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -16,15 +17,17 @@ from domain.errors import (
     MessageNotFound,
     Muted,
     NotAMember,
+    NotFriends,
     RecallWindowOver,
     UnsupportedType,
 )
 from domain.events import ContactChanged, Event, MessageDeleted, MessageSent, ReceiptMarked, Relation
+from domain.messages import MessageLimits
 from domain.model import Draft, Location, Message, MessageKind, MessageState, Profile, Role
 from domain.ports import Appended, Audience
 from storage.sql.tables import contacts
 from tests.domain.conftest import People
-from tests.world import Rules
+from tests.world import PASSWORD, Rules
 
 
 async def say(rules: Rules, who: Profile, conversation_id: int, content: str = "x", **fields: object) -> Message:
@@ -301,3 +304,26 @@ async def test_a_private_message_names_its_recipient(rules: Rules, people: Peopl
     await say(rules, bob, single.id)
     await say(rules, bob, group.id)
     assert [event.recipient_id for event in heard if isinstance(event, MessageSent)] == [bob.id, alice.id, None]
+
+
+async def test_a_message_to_a_former_friend_is_not_edited_nor_delivered_late(tmp_path: Path) -> None:
+    rules = Rules(tmp_path / "friends.db", message_limits=MessageLimits(require_friendship=True))
+    await rules.start()
+    try:
+        alice, bob = [
+            (await rules.accounts.register(username=name, password=PASSWORD)).profile for name in ("alice", "bob")
+        ]
+        request = await rules.contacts.ask(alice, bob.id)
+        await rules.contacts.answer(bob, request.id, True)
+        single = await rules.conversations.open_single(alice, bob.id)
+        message = await say(rules, alice, single.id, "friendly")
+        await say(rules, alice, single.id, "later", send_at_ms=rules.clock.at_ms + 1000)
+        await rules.contacts.remove(bob, alice.id)
+        with pytest.raises(NotFriends):
+            await rules.messages.edit(alice, message.id, "unfriendly")
+        rules.clock.at_ms += 1000
+        await rules.timers.work()
+        page, _ = await rules.messages.history(bob.id, single.id, limit=10)
+        assert [each.content for each in page] == ["friendly"]
+    finally:
+        await rules.close()

@@ -100,7 +100,6 @@ class World(Rules):
             messages=self.messages,
             files=self.files,
             presence=self.presence,
-            clock=self.clock,
         )
         inbox = inbox_groups(
             accounts=self.accounts,
