@@ -81,8 +81,7 @@ class QueryBinder:
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
-        properties = model.model_json_schema()["properties"]
-        self._lists = frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
+        self._lists = _lists(model)
 
     def bind(self, query: MultiMapping[str], faults: list[Fault], body: bytes = b"") -> BaseModel | None:
         """`body`, a JSON object, says what the query leaves out."""
@@ -133,6 +132,12 @@ def _names(model: type[BaseModel]) -> frozenset[str]:
     schema = model.model_json_schema()
     parts = (schema, *schema.get("$defs", {}).values())
     return frozenset(name for part in parts for name in part.get("properties", ()))
+
+
+@cache
+def _lists(model: type[BaseModel]) -> frozenset[str]:
+    properties = model.model_json_schema()["properties"]
+    return frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
 
 
 def validated(model: type[BaseModel], values: dict[str, Any], place: str, faults: list[Fault]) -> BaseModel | None:

@@ -1,12 +1,35 @@
-"""The servers that tests need: one of each for the whole run."""
+"""The databases and servers that tests need: one server of each kind for the whole run."""
 
+import asyncio
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from storage import open_sqlite
 from tests.servers import redis
 from tests.servers.mariadb import GivenServer, MariaDb, Schemas
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, made once: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("database") / "feige.db"
+
+    async def migrate() -> None:
+        stores = open_sqlite(path)
+        await stores.start()
+        await stores.close()
+
+    asyncio.run(migrate())
+    return path
+
+
+@pytest.fixture
+def database(empty_database: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(empty_database, tmp_path / "feige.db"))
 
 
 @pytest.fixture(scope="session")

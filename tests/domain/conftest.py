@@ -10,8 +10,8 @@ from tests.world import PASSWORD, Rules
 
 
 @pytest.fixture
-async def rules(tmp_path: Path) -> AsyncIterator[Rules]:
-    world = Rules(tmp_path / "feige.db")
+async def rules(database: Path) -> AsyncIterator[Rules]:
+    world = Rules(database)
     await world.start()
     yield world
     await world.close()

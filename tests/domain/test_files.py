@@ -30,9 +30,9 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture
-async def rules(tmp_path: Path) -> AsyncIterator[Rules]:
+async def rules(database: Path) -> AsyncIterator[Rules]:
     limits = FileLimits(max_file_bytes=100_000, quota_bytes=250_000)
-    rules = Rules(tmp_path / "feige.db", file_limits=limits)
+    rules = Rules(database, file_limits=limits)
     await rules.start()
     yield rules
     await rules.close()

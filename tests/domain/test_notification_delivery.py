@@ -18,8 +18,8 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-async def rules(tmp_path: Path) -> AsyncIterator[Rules]:
-    rules = Rules(tmp_path / "feige.db")
+async def rules(database: Path) -> AsyncIterator[Rules]:
+    rules = Rules(database)
     await rules.start()
     yield rules
     await rules.close()

@@ -12,8 +12,8 @@ from tests.world import PASSWORD, Rules
 
 
 @pytest.fixture
-async def rules(tmp_path: Path) -> AsyncIterator[Rules]:
-    rules = Rules(tmp_path / "feige.db")
+async def rules(database: Path) -> AsyncIterator[Rules]:
+    rules = Rules(database)
     await rules.start()
     yield rules
     await rules.close()

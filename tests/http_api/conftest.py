@@ -1,7 +1,5 @@
 """Servers on a free port of 127.0.0.1, and clients that talk to them over a socket."""
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from storage import open_sqlite
 from tests.http_api.world import World
 
 Serve = Callable[[web.Application], Awaitable[TestClient[web.Request, web.Application]]]
@@ -28,25 +25,6 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for client in clients:
         await client.close()
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database, made once: migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("database") / "feige.db"
-
-    async def migrate() -> None:
-        stores = open_sqlite(path)
-        await stores.start()
-        await stores.close()
-
-    asyncio.run(migrate())
-    return path
-
-
-@pytest.fixture
-def database(empty_database: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(empty_database, tmp_path / "feige.db"))
 
 
 @pytest.fixture

@@ -9,23 +9,24 @@ from storage import open_mysql, open_sqlite
 from tests.storage.world import Clock, Stores, World
 
 
-def _opener(request: pytest.FixtureRequest, folder: Path) -> Callable[[Clock], Stores]:
+def _opener(request: pytest.FixtureRequest) -> Callable[[Clock], Stores]:
     if request.param == "mysql":
         url = request.getfixturevalue("mysql_url")
         return lambda clock: open_mysql(url, clock)
-    return lambda clock: open_sqlite(folder / "feige.db", clock)
+    database: Path = request.getfixturevalue("database")
+    return lambda clock: open_sqlite(database, clock)
 
 
 @pytest.fixture(params=["sqlite", "mysql"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     clock = Clock()
-    stores = _opener(request, tmp_path)(clock)
+    stores = _opener(request)(clock)
     await stores.start()
     yield World(stores, clock)
     await stores.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.slow)])
-def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Clock], Stores]:
+def open_any(request: pytest.FixtureRequest) -> Callable[[Clock], Stores]:
     """For tests that run a loop of their own."""
-    return _opener(request, tmp_path)
+    return _opener(request)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from storage import CannotOpen, ForeignDatabase, NewerDatabase, StoreError, open_sqlite
@@ -29,6 +31,13 @@ async def test_migrations_make_the_declared_tables(tmp_path: Path) -> None:
     await run(path, migrations.upgrade)
     assert await run(path, migrations.differences) == []
     assert await run(path, migrations.current) == migrations.head()
+
+
+def test_versions_are_known_by_their_files() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+    assert migrations.revisions() == ["base", *reversed([script.revision for script in scripts.walk_revisions()])]
 
 
 async def test_the_comparison_sees_differences(tmp_path: Path) -> None:
