@@ -38,7 +38,7 @@ class Notifications:
 
     async def get(self, reader: Profile, *, record_id: int | None = None, uuid: str | None = None) -> RecordView:
         """By one of the two. Also for who created it and for administrators. RecordNotFound, Forbidden."""
-        view = await self._record(record_id, uuid)
+        view = await self._record(reader, record_id, uuid)
         if not _may_manage(reader, view) and view.record.user_id != reader.id:
             raise Forbidden("this notification is somebody else's")
         return view
@@ -59,6 +59,11 @@ class Notifications:
     async def unread_many(self, reader: Profile, record_ids: Collection[int]) -> None:
         """Makes them unread again, as `read_many`."""
         await self._store.mark_unread(reader.id, record_ids)
+
+    def check_own(self, reader: Profile, view: RecordView) -> None:
+        """Forbidden unless the reader is its recipient: reading is nobody else's."""
+        if view.record.user_id != reader.id:
+            raise Forbidden("this notification is somebody else's")
 
     async def set_read(self, reader: Profile, record_id: int, is_read: bool) -> None:
         """RecordNotFound, Forbidden."""
@@ -98,16 +103,16 @@ class Notifications:
         await self._store.set_preferences(user_id, now_ms, **fields)
         return await self.preferences(user_id)
 
-    async def _record(self, record_id: int | None, uuid: str | None) -> RecordView:
+    async def _record(self, reader: Profile, record_id: int | None, uuid: str | None) -> RecordView:
+        """What is scheduled is none yet for its recipient."""
         view = await self._store.record(record_id=record_id, uuid=uuid)
-        if view is None:
+        if view is None or (view.record.visible_at_ms > self._clock.now_ms() and not _may_manage(reader, view)):
             raise RecordNotFound("no such notification")
         return view
 
     async def _own(self, reader: Profile, record_id: int | None, uuid: str | None) -> RecordView:
-        view = await self._record(record_id, uuid)
-        if view.record.user_id != reader.id:
-            raise Forbidden("this notification is somebody else's")
+        view = await self._record(reader, record_id, uuid)
+        self.check_own(reader, view)
         return view
 
 

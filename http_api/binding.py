@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 import orjson
 from multidict import MultiMapping
@@ -17,6 +16,7 @@ from http_api.edge import Fault
 
 MAX_FORM_FIELDS: Final = 100
 _ID = re.compile(r"[0-9]{1,16}", re.ASCII)
+_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PARAMETER = re.compile(r"\{(\w+):(\w+)\}")
 
 
@@ -45,16 +45,19 @@ def _parse_id(text: str) -> int:
     return value
 
 
+def _parse_uuid(text: str) -> str:
+    if _UUID.fullmatch(text) is None:
+        raise ValueError("must be a UUID")
+    return text.lower()
+
+
 CONVERTERS: Final[Mapping[str, Converter]] = {
     "id": Converter("[^/]+", _parse_id, {"type": "integer", "minimum": 1, "maximum": MAX_ID}),
     "str": Converter("[^/]+", str, {"type": "string"}),
-    "uuid": Converter(
-        "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-        lambda text: str(UUID(text)),
-        {"type": "string", "format": "uuid"},
-    ),
+    "uuid": Converter("[^/]+", _parse_uuid, {"type": "string", "format": "uuid"}),
+    "only_uuid": Converter(_UUID.pattern, _parse_uuid, {"type": "string", "format": "uuid"}),
 }
-"""`uuid` lets only UUIDs through, so that a route for integers may have the same path behind it."""
+"""`only_uuid` lets nothing else through, so that a route for integers may have the same path behind it."""
 
 
 class PathTemplate:

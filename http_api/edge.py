@@ -1,7 +1,7 @@
 """How a dialect shows outcomes: the one interface between the registry and the envelopes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from domain.errors import DomainError
@@ -48,12 +48,15 @@ class DetailEdge:
 
     name: str
     statuses: Statuses
+    sentences: Mapping[type[DomainError], str] = field(default_factory=dict)
+    """What is said of a refusal and of its descendants instead of its own text."""
 
     def success(self, value: Any) -> Any:
         return value
 
     def failure(self, error: DomainError, overrides: Statuses) -> tuple[int, Any]:
-        return nearest_status(error, self.statuses, overrides), {"detail": str(error)}
+        said = next((self.sentences[kind] for kind in type(error).__mro__ if kind in self.sentences), str(error))
+        return nearest_status(error, self.statuses, overrides), {"detail": said}
 
     def invalid(self, faults: Sequence[Fault]) -> tuple[int, Any]:
         detail = [{"loc": fault.loc, "msg": fault.msg, "type": fault.type} for fault in faults]

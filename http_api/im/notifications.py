@@ -53,6 +53,8 @@ class NotificationRoutes:
     async def update(self, call: Call[shapes.NotificationUpdate, None]) -> Any:
         record_id, changes = call.ids["notification_id"], call.body.content_changes()
         view = await self._notifications.get(call.caller, record_id=record_id)
+        if call.body.status is not None:
+            self._notifications.check_own(call.caller, view)
         if changes:
             await self._sending.edit(view, call.caller, **changes)
         if call.body.status is not None:

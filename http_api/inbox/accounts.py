@@ -3,11 +3,13 @@
 from typing import Any, Final
 
 from domain.accounts import Accounts
+from domain.errors import Unauthenticated
 from domain.model import DialectName
 from domain.presence import Presence
 from http_api.inbox.edge import INBOX
 from http_api.registry import Access, Call, Route, RouteGroup
 from protocol.inbox import requests, views
+from protocol.inbox.errors import REFRESH_REFUSED
 
 USER: Final = {
     "id": "1b671a64-40d5-491e-99b0-da01ff1f3341",
@@ -49,7 +51,10 @@ class AccountRoutes:
         return views.tokens(tokens)
 
     async def refresh(self, call: Call[requests.Refresh, None]) -> Any:
-        return views.tokens(await self._accounts.refresh(call.body.token))
+        try:
+            return views.tokens(await self._accounts.refresh(call.body.token))
+        except Unauthenticated as error:
+            raise type(error)(REFRESH_REFUSED) from error
 
     async def me(self, call: Call[None, None]) -> Any:
         user = await self._accounts.get(call.caller.id)

@@ -3,6 +3,6 @@
 from typing import Final
 
 from http_api.edge import DetailEdge
-from protocol.inbox.errors import STATUSES
+from protocol.inbox.errors import SENTENCES, STATUSES
 
-INBOX: Final = DetailEdge("inbox", STATUSES)
+INBOX: Final = DetailEdge("inbox", STATUSES, SENTENCES)

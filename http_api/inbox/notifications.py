@@ -81,7 +81,8 @@ class NotificationRoutes:
         await self._notifications.delete(call.caller, uuid=call.names["record_id"])
 
     def groups(self) -> list[RouteGroup]:
-        one = "/{record_id:uuid}"
+        # What is no UUID leads to im's notifications; marking one as read is called otherwise there.
+        one = "/{record_id:only_uuid}"
         routes = [
             Route(
                 method="GET",
@@ -108,7 +109,7 @@ class NotificationRoutes:
             ),
             Route(
                 method="POST",
-                path=f"{one}/read",
+                path="/{record_id:uuid}/read",
                 handler=self.read,
                 summary="标记已读",
                 status=204,

@@ -64,7 +64,7 @@ TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5]
 
 
 class Page(RequestModel):
-    page: Annotated[QueryInt, Field(ge=1, le=10_000)] = 1
+    page: Annotated[QueryInt, Field(ge=1)] = 1
     size: Annotated[QueryInt, Field(ge=1, le=100)] = 20
 
     @property

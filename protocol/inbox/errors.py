@@ -1,4 +1,4 @@
-"""inbox's table from refusals to HTTP statuses (inbox API, error codes)."""
+"""inbox's tables from refusals to HTTP statuses and to the sentences of its document (inbox API, error codes)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,3 +14,12 @@ STATUSES: Final[Mapping[type[errors.DomainError], int]] = {
     errors.Unavailable: 503,
 }
 """The nearest class in an error's ancestry decides; wrong credentials are 401."""
+
+SENTENCES: Final[Mapping[type[errors.DomainError], str]] = {
+    errors.UsernameTaken: "用户名已存在",
+    errors.EmailTaken: "邮箱已存在",
+    errors.BadCredentials: "用户名或密码错误",
+}
+"""What is said instead of the refusal's own text (inbox API, authentication 1 and 2)."""
+REFRESH_REFUSED: Final = "无效的 Refresh Token"
+"""inbox API, authentication 3."""

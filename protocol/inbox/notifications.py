@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from domain.notification_sending import MAX_ACTION_URL_CHARS, MAX_CONTENT_CHARS, MAX_TITLE_CHARS, Wording
 from domain.records import (
@@ -16,7 +16,7 @@ from domain.records import (
     RecordFilter,
     RecordView,
 )
-from protocol.fields import IsoTime, NotBlank, Offset, QueryBool, QueryInt, RequestModel
+from protocol.fields import IsoTime, NotBlank, QueryBool, QueryInt, RequestModel
 from protocol.times import iso_time, iso_time_or_none
 
 Json = dict[str, Any]
@@ -50,7 +50,7 @@ class NotificationQuery(RequestModel):
 
     is_read: QueryBool | None = None
     notification_type: KindFilter | None = None
-    page: Annotated[QueryInt, Field(ge=1, le=10_000)] = 1
+    page: Annotated[QueryInt, Field(ge=1)] = 1
     page_size: Annotated[QueryInt, Field(ge=1, le=100)] = 20
 
     @property
@@ -85,7 +85,7 @@ class ContentCreate(RequestModel):
 class ContentQuery(RequestModel):
     """inbox API, administration 2."""
 
-    skip: Offset = 0
+    skip: Annotated[QueryInt, Field(ge=0)] = 0
     limit: Annotated[QueryInt, Field(ge=1, le=100)] = 20
 
 
@@ -109,10 +109,15 @@ class ContentUpdate(RequestModel):
 
 
 class ContentSend(RequestModel):
-    """inbox API, administration 6."""
+    """inbox API, administration 6. Whatever `user_ids` are, they are ignored with `send_to_all`."""
 
     user_ids: Annotated[list[Uuid], Field(max_length=MAX_USERS)] = Field(default_factory=list)
     send_to_all: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _to_all(cls, given: Any) -> Any:
+        return {"send_to_all": True} if given.get("send_to_all") is True else given
 
 
 def content(view: NotificationView | RecordView) -> Json:

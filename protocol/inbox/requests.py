@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from protocol.fields import Email, GivenPassword, NotBlank, Password, RequestModel
+from protocol.fields import Email, GivenPassword, Password, RequestModel
 
 
 class Register(RequestModel):
     """inbox API, authentication 1."""
 
-    username: Annotated[str, StringConstraints(min_length=3, max_length=50), NotBlank]
+    username: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=50)]
     email: Email
     password: Password
 

@@ -110,7 +110,7 @@ GROUP = RouteGroup(
         Route(method="GET", path="/open", handler=echo, summary="open", access=Access.PUBLIC, query=Query),
         Route(method="GET", path="/mine", handler=echo, summary="mine", returns={"user": 1}),
         Route(method="GET", path="/admin", handler=echo, summary="admin", access=Access.ADMINISTRATOR),
-        Route(method="GET", path="/records/{record_id:uuid}", handler=echo, summary="by UUID"),
+        Route(method="GET", path="/records/{record_id:only_uuid}", handler=echo, summary="by UUID"),
         Route(method="GET", path="/records/{record_id:id}", handler=echo, summary="by id"),
         Route(method="GET", path="/names/{name:str}", handler=echo, summary="by name"),
         Route(method="POST", path="/body", handler=echo, summary="body", access=Access.PUBLIC, body=Body),

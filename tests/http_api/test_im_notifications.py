@@ -258,6 +258,34 @@ async def test_marking_read_and_batch_actions(world: World) -> None:
     assert (await alice.ask("GET", f"{BASE}/{second}"))["status"] == "read"
 
 
+async def test_what_is_scheduled_is_none_yet_for_its_recipient(world: World) -> None:
+    root, alice = await world.person(is_admin=True), await world.person()
+    later = await make(root, user_id=alice.id, scheduled_at=iso_time(START_MS + 60_000))
+    one = f"{BASE}/{later['id']}"
+    refused = (("GET", one, None), ("PATCH", one, {"status": "read"}), ("POST", f"{one}/mark-read", None))
+    for method, path, body in (*refused, ("DELETE", one, None)):
+        await alice.ask(method, path, body, expect=404)
+    assert await root.ask("GET", one) == later
+    world.clock.at_ms += 60_000
+    assert await alice.ask("GET", one) == later
+
+
+async def test_a_refused_change_changes_nothing(world: World) -> None:
+    root, alice = await world.person(is_admin=True), await world.person()
+    made = await make(root, user_id=alice.id)
+    for person in (root, alice):
+        await person.ask("PATCH", f"{BASE}/{made['id']}", {"title": "new", "status": "read"}, expect=403)
+    assert await alice.ask("GET", f"{BASE}/{made['id']}") == made
+
+
+async def test_a_page_beyond_the_last_is_empty(world: World) -> None:
+    root = await world.person(is_admin=True)
+    await make(root)
+    query = {"page": "9" * 16, "size": "100"}
+    assert (await root.ask("GET", f"{BASE}/", params=query))["notifications"] == []
+    assert (await root.ask("GET", TEMPLATES, params=query))["templates"] == []
+
+
 async def test_scheduled_and_expired_ones_are_not_listed(world: World) -> None:
     alice = await world.person()
     heard_events = heard(world)

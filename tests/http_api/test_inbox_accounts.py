@@ -43,6 +43,7 @@ async def test_register(world: World) -> None:
         ({"username": "ALICE", "email": "other@example.com"}, 400),
         ({"username": "other", "email": "Alice@Example.com"}, 400),
         ({"username": "al"}, 422),
+        ({"username": " al "}, 422),
         ({"username": "x" * 51}, 422),
         ({"email": "alice"}, 422),
         ({"email": "a@b"}, 422),
@@ -74,6 +75,20 @@ async def test_refused_logins(world: World) -> None:
     await post(world, "login", {"username": "alice", "password": "wrong1"}, 401)
     await post(world, "login", {"username": "nobody", "password": "wrong1"}, 401)
     await post(world, "login", {"username": "alice"}, 422)
+
+
+async def test_refusals_say_what_the_document_says(world: World) -> None:
+    await post(world, "register", ALICE, 201)
+    other = {"username": "other", "email": "other@example.com"}
+    assert await post(world, "register", ALICE | {"email": other["email"]}, 400) == {"detail": "用户名已存在"}
+    assert await post(world, "register", ALICE | {"username": "other"}, 400) == {"detail": "邮箱已存在"}
+    for name in ("alice", "nobody"):
+        refused = await post(world, "login", {"username": name, "password": "wrong1"}, 401)
+        assert refused == {"detail": "用户名或密码错误"}
+    tokens = await post(world, "login", {"username": "alice", "password": "secret123"})
+    await post(world, "refresh", {"token": tokens["refresh_token"]})
+    for token in (tokens["refresh_token"], tokens["access_token"], "garbage"):
+        assert await post(world, "refresh", {"token": token}, 401) == {"detail": "无效的 Refresh Token"}
 
 
 async def test_me(world: World) -> None:

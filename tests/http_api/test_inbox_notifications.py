@@ -49,6 +49,7 @@ async def test_creating_sends_nothing(world: World) -> None:
     assert (simple["priority"], simple["action_url"], simple["expires_at"]) == (0, None, None)
     assert await root.ask("GET", ADMIN) == {"total": 2, "items": [simple, made]}
     assert await root.ask("GET", ADMIN, params={"skip": "1", "limit": "1"}) == {"total": 2, "items": [made]}
+    assert await root.ask("GET", ADMIN, params={"skip": "9" * 16}) == {"total": 2, "items": []}
     for query in ("skip=-1", "limit=0", "limit=101", "limit=x"):
         assert await root.status("GET", f"{ADMIN}?{query}") == 422
 
@@ -134,6 +135,8 @@ async def test_filters_and_pages(world: World) -> None:
     assert page == {"total": 3, "unread_count": 3, "items": [third]}
     filtered = await alice.ask("GET", BASE, params={"notification_type": "business", "is_read": "false"})
     assert filtered == {"total": 1, "unread_count": 3, "items": [second]}
+    beyond = await alice.ask("GET", BASE, params={"page": "9" * 16, "page_size": "100"})
+    assert beyond == {"total": 3, "unread_count": 3, "items": []}
     for query in ("page=0", "page_size=0", "page_size=101", "is_read=maybe", "notification_type=x"):
         assert await alice.status("GET", f"{BASE}?{query}") == 422
 
@@ -218,7 +221,7 @@ async def test_sending_to_everybody(world: World) -> None:
     await world.accounts.set_active(gone.id, False)
     made = await send(root, alice)
     path = f"{ADMIN}/{made['id']}"
-    body = {"send_to_all": True, "user_ids": [str(uuid4())]}
+    body = {"send_to_all": True, "user_ids": [str(uuid4()), "x", None]}
     assert await root.ask("POST", f"{path}/send", body) == {"message": "成功发送给 2 个用户", "errors": []}
     assert [len(await items(person)) for person in (root, alice, bob)] == [1, 1, 1]
     assert await root.ask("GET", f"{path}/progress") == {
@@ -240,6 +243,32 @@ async def test_senders_to_everybody_at_once_reach_nobody_twice(world: World) -> 
     counts = sorted(int(each["message"].split()[1]) for each in sent)
     assert counts == [0, 0, 0, 5]
     assert [len(await items(person)) for person in people] == [1] * 5
+
+
+async def test_ids_that_are_none(world: World) -> None:
+    """The token is looked at first, as everywhere."""
+    root = await world.person(is_admin=True)
+    alice = await world.person()
+    one = f"{ADMIN}/{{}}"
+    paths = [("GET", one), ("PUT", one), ("DELETE", one), ("POST", f"{one}/send"), ("GET", f"{one}/progress")]
+    for some_id in ("1", "abc", str(uuid4()).replace("-", "")):
+        for method, path in [*paths, ("POST", f"{BASE}/{{}}/read")]:
+            assert (await world.client.request(method, path.format(some_id), json={})).status == 401
+            assert await root.status(method, path.format(some_id), {"send_to_all": True}) == 422
+        for method, path in paths:
+            assert await alice.status(method, path.format(some_id), {}) == 403
+
+
+@pytest.mark.parametrize("title", ["系统　通知", "👨‍👩‍👧 \N{VARIATION SELECTOR-16}", "a\u00a0b"])
+async def test_titles_hold_every_text_of_one_line(world: World, title: str) -> None:
+    root = await world.person(is_admin=True)
+    assert (await root.ask("POST", ADMIN, PLAIN | {"title": title}, expect=201))["title"] == title
+
+
+@pytest.mark.parametrize("between", ["\n", "\r", "\x00", "\x85", "\u2028"])
+async def test_titles_have_one_line(world: World, between: str) -> None:
+    root = await world.person(is_admin=True)
+    await root.ask("POST", ADMIN, PLAIN | {"title": f"a{between}Bcc: b"}, expect=400)
 
 
 async def test_the_two_dialects_share_paths_and_records(world: World) -> None:
