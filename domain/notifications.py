@@ -11,6 +11,7 @@ from domain.ports import Clock, NotificationStore, UserStore
 from domain.records import NotificationStats, Recipient, RecordFilter, RecordView
 
 _CLOCK_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+GONE: Final = "no such notification"
 _QUIET: Final = ("quiet_hours_start", "quiet_hours_end")
 
 
@@ -76,7 +77,8 @@ class Notifications:
     async def delete(self, actor: Profile, *, record_id: int | None = None, uuid: str | None = None) -> None:
         """From its recipient's list: the recipient, who created it, administrators. RecordNotFound, Forbidden."""
         view = await self.get(actor, record_id=record_id, uuid=uuid)
-        await self._store.delete(view.record.user_id, (view.record.id,), self._clock.now_ms())
+        if not await self._store.delete(view.record.user_id, (view.record.id,), self._clock.now_ms()):
+            raise RecordNotFound(GONE)
 
     async def delete_many(self, actor: Profile, record_ids: Collection[int]) -> None:
         """The actor's own, as `read_many`."""
@@ -107,7 +109,7 @@ class Notifications:
         """What is scheduled is none yet for its recipient."""
         view = await self._store.record(record_id=record_id, uuid=uuid)
         if view is None or (view.record.visible_at_ms > self._clock.now_ms() and not _may_manage(reader, view)):
-            raise RecordNotFound("no such notification")
+            raise RecordNotFound(GONE)
         return view
 
     async def _own(self, reader: Profile, record_id: int | None, uuid: str | None) -> RecordView:

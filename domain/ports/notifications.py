@@ -77,8 +77,9 @@ class NotificationStore(Protocol):
         """The user's own among these."""
         ...
 
-    async def delete(self, user_id: int, record_ids: Collection[int], now_ms: int) -> None:
-        """The user's own among these. What is still to be delivered of them is not."""
+    async def delete(self, user_id: int, record_ids: Collection[int], now_ms: int) -> int:
+        """The user's own among these; how many were there: of several who delete one at once, one does it. What is
+        still to be delivered of them is not."""
         ...
 
     async def without_word(self, conversation_id: int, user_ids: Collection[int]) -> list[int]:

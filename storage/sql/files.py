@@ -173,8 +173,11 @@ class SqlFileStore:
                 update(files).where(files.c.id == file.id).values(download_count=files.c.download_count + 1)
             )
 
-    async def delete(self, file: StoredFile) -> list[str]:
+    async def delete(self, file: StoredFile) -> list[str] | None:
         async with self._database.writing() as connection:
+            found = await connection.execute(select(files.c.id).where(files.c.id == file.id).with_for_update())
+            if found.first() is None:
+                return None
             return await _delete(connection, [file.id])
 
     async def delete_expired(self, now_ms: int, limit: int) -> tuple[int, list[str]]:

@@ -178,7 +178,7 @@ class SqlNotificationStore:
                 .values(read_at_ms=None)
             )
 
-    async def delete(self, user_id: int, record_ids: Collection[int], now_ms: int) -> None:
+    async def delete(self, user_id: int, record_ids: Collection[int], now_ms: int) -> int:
         own = and_(_records.user_id == user_id, _records.id.in_(record_ids), _records.deleted_at_ms.is_(None))
         async with self._database.writing() as connection:
             found = await connection.execute(select(_records.id).where(own).with_for_update())
@@ -196,6 +196,7 @@ class SqlNotificationStore:
                 )
                 .values(state=DeliveryState.EXPIRED.value, updated_at_ms=now_ms)
             )
+        return len(ids)
 
     async def without_word(self, conversation_id: int, user_ids: Collection[int]) -> list[int]:
         found = await self._database.query(

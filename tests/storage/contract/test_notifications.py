@@ -140,7 +140,7 @@ async def test_only_ones_own_are_touched(world: World) -> None:
     store = world.stores.notifications
     (record,) = await send(world, one)
     assert await store.mark_read(two, (record.id,), 5) == 0
-    await store.delete(two, (record.id,), 5)
+    assert await store.delete(two, (record.id,), 5) == 0
     assert await unread(world, one) == 1
     await store.mark_read(one, None, world.clock.time_ms)
     await store.mark_unread(two, (record.id,))
@@ -153,7 +153,8 @@ async def test_deleted_later_and_expired_ones_are_not_listed(world: World) -> No
     (deleted,) = await send(world, one, what=draft(world, "deleted"))
     await send(world, one, what=draft(world, "later", scheduled_at_ms=now_ms + 10))
     await send(world, one, what=draft(world, "expiring", expires_at_ms=now_ms + 10))
-    await store.delete(one, (deleted.id,), now_ms)
+    done = await asyncio.gather(*(store.delete(one, (deleted.id,), now_ms) for _ in range(3)))
+    assert sorted(done) == [0, 0, 1]
     assert await store.record(record_id=deleted.id) is None
     assert (await titles(world, one), await unread(world, one)) == (["expiring"], 1)
     world.clock.time_ms += 10
