@@ -175,7 +175,10 @@ class SqlFileStore:
 
     async def delete(self, file: StoredFile) -> list[str] | None:
         async with self._database.writing() as connection:
-            found = await connection.execute(select(files.c.id).where(files.c.id == file.id).with_for_update())
+            # By the key that a message locks it by: two ways to the same row could wait for each other.
+            found = await connection.execute(
+                select(files.c.id).where(files.c.file_id == file.file_id).with_for_update()
+            )
             if found.first() is None:
                 return None
             return await _delete(connection, [file.id])

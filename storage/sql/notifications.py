@@ -1,6 +1,6 @@
 """What users find in their notification lists, and their preferences."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from storage.sql.record_tables import (
     notifications,
 )
 from storage.sql.tables import members, users
+
+_CHANGED_AT_ONCE: Final = 1000
 
 _records: Final = notification_records.c
 _is_listed: Final = and_(
@@ -164,39 +166,48 @@ class SqlNotificationStore:
             unread += [_records.visible_at_ms <= now_ms, _records.hidden_at_ms > now_ms]
         else:
             unread.append(_records.id.in_(record_ids))
-        async with self._database.writing() as connection:
-            marked = await connection.execute(
-                update(notification_records).where(*unread).values(read_at_ms=now_ms, open_conversation_id=None)
-            )
-        return marked.rowcount
+        still = and_(_records.deleted_at_ms.is_(None), _records.read_at_ms.is_(None))
+        return await self._change(unread, still, read_at_ms=now_ms, open_conversation_id=None)
 
     async def mark_unread(self, user_id: int, record_ids: Collection[int]) -> None:
-        async with self._database.writing() as connection:
-            await connection.execute(
-                update(notification_records)
-                .where(_records.user_id == user_id, _records.id.in_(record_ids), _records.deleted_at_ms.is_(None))
-                .values(read_at_ms=None)
-            )
+        still = _records.deleted_at_ms.is_(None)
+        await self._change([_records.user_id == user_id, _records.id.in_(record_ids)], still, read_at_ms=None)
 
     async def delete(self, user_id: int, record_ids: Collection[int], now_ms: int) -> int:
-        own = and_(_records.user_id == user_id, _records.id.in_(record_ids), _records.deleted_at_ms.is_(None))
+        still = _records.deleted_at_ms.is_(None)
+        own = [_records.user_id == user_id, _records.id.in_(record_ids), still]
+        return await self._change(own, still, now_ms, deleted_at_ms=now_ms, open_conversation_id=None)
+
+    async def _change(
+        self,
+        wanted: Sequence[ColumnElement[bool]],
+        still: ColumnElement[bool],
+        undelivered_at_ms: int | None = None,
+        **values: int | None,
+    ) -> int:
+        """Changes the records that are `wanted` and are `still` so when their turn comes; how many.
+
+        They are looked up first and locked by their ids alone: who locked some by an index would wait for who locked
+        one by its id, who waits for the index."""
+        changed = 0
         async with self._database.writing() as connection:
-            found = await connection.execute(select(_records.id).where(own).with_for_update())
-            ids = [row[0] for row in found]
-            await connection.execute(
-                update(notification_records)
-                .where(_records.id.in_(ids))
-                .values(deleted_at_ms=now_ms, open_conversation_id=None)
-            )
-            await connection.execute(
-                update(notification_deliveries)
-                .where(
-                    notification_deliveries.c.record_id.in_(ids),
-                    notification_deliveries.c.state == DeliveryState.PENDING.value,
-                )
-                .values(state=DeliveryState.EXPIRED.value, updated_at_ms=now_ms)
-            )
-        return len(ids)
+            ids = sorted(await connection.scalars(select(_records.id).where(*wanted)))
+            for start in range(0, len(ids), _CHANGED_AT_ONCE):
+                batch = ids[start : start + _CHANGED_AT_ONCE]
+                is_it = _records.id.in_(batch)
+                result = await connection.execute(update(notification_records).where(is_it, still).values(**values))
+                changed += result.rowcount
+                if undelivered_at_ms is not None:
+                    pending = and_(
+                        notification_deliveries.c.record_id.in_(batch),
+                        notification_deliveries.c.state == DeliveryState.PENDING.value,
+                    )
+                    await connection.execute(
+                        update(notification_deliveries)
+                        .where(pending)
+                        .values(state=DeliveryState.EXPIRED.value, updated_at_ms=undelivered_at_ms)
+                    )
+        return changed
 
     async def without_word(self, conversation_id: int, user_ids: Collection[int]) -> list[int]:
         found = await self._database.query(

@@ -207,6 +207,19 @@ async def test_a_retry_finds_its_message_though_the_file_is_gone(world: World) -
         await share(world, conversation.id, one)
 
 
+async def test_deleting_a_file_while_it_is_sent(world: World) -> None:
+    """One comes first; neither is refused because of the other."""
+    one, two = await world.users(2)
+    conversation = await world.single(one, two)
+    for attempt in range(10):
+        file = await create(world, a_file(one, f"f{attempt}", blob=f"blob{attempt}"))
+        sent, freed = await asyncio.gather(
+            share(world, conversation.id, one, file.file_id), world.stores.files.delete(file), return_exceptions=True
+        )
+        assert freed == [f"blob{attempt}"]
+        assert isinstance(sent, Message | FileNotFound), sent
+
+
 async def test_expired_files_go_unless_a_message_holds_them(world: World) -> None:
     one, two = await world.users(2)
     conversation = await world.single(one, two)

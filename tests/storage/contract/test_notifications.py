@@ -147,6 +147,23 @@ async def test_only_ones_own_are_touched(world: World) -> None:
     assert await unread(world, one) == 0
 
 
+async def test_changes_of_one_list_do_not_stand_in_each_others_way(world: World) -> None:
+    """Nobody is refused because somebody else changes the same records, in whatever order they come to them."""
+    (one,) = await world.users(1)
+    store = world.stores.notifications
+    for attempt in range(5):
+        made = [(await send(world, one, what=draft(world, f"{attempt}-{number}")))[0] for number in range(3)]
+        ids = [record.id for record in made]
+        now_ms = made[0].visible_at_ms
+        done = await asyncio.gather(
+            *(store.mark_read(one, None, now_ms) for _ in range(2)),
+            *(store.mark_read(one, ids[::-1], now_ms) for _ in range(2)),
+            *(store.mark_unread(one, ids[:1]) for _ in range(2)),
+            *(store.delete(one, (record_id,), now_ms) for record_id in ids for _ in range(2)),
+        )
+        assert sorted(done[-6:]) == [0, 0, 0, 1, 1, 1]
+
+
 async def test_deleted_later_and_expired_ones_are_not_listed(world: World) -> None:
     (one,) = await world.users(1)
     store, now_ms = world.stores.notifications, world.clock.time_ms
