@@ -170,6 +170,7 @@ def web_app(
         groups=groups,
         edges=EDGES,
         authenticate=use_cases.accounts.authenticate,
+        settled=shared.bus.settled,
         limiter=shared.limiter,
         readiness=readiness,
         metrics=metrics,

@@ -113,14 +113,17 @@ class RouteGroup:
 
 Authenticate = Callable[[str], Awaitable[Identity]]
 CheckUser = Callable[[int], Awaitable[None]]
+Settled = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What stands before every handler. `check_user` raises RateLimited."""
+    """What stands around every handler. `check_user` raises RateLimited. `settled` is awaited before a change is
+    answered: who asks another process next finds it there."""
 
     authenticate: Authenticate
     check_user: CheckUser
+    settled: Settled
     body_timeout_s: float
 
     async def identify(self, request: web.Request, access: Access) -> Identity | None:
@@ -155,6 +158,12 @@ class Endpoint:
             resource.add_route(hdrs.METH_HEAD, self.serve, expect_handler=expect_later)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
+        response = await self._answer(request)
+        if self._route.method != hdrs.METH_GET:
+            await self._gate.settled()
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             identity = await self._gate.identify(request, self._route.access)
             result = await self._result(request, identity)

@@ -15,7 +15,7 @@ from http_api.middleware import RequestLimits, request_middleware, response_head
 from http_api.openapi import openapi_document
 from http_api.pages import DocumentationPages
 from http_api.probes import Probes, Readiness
-from http_api.registry import Authenticate, Endpoint, Gate, RouteGroup
+from http_api.registry import Authenticate, Endpoint, Gate, RouteGroup, Settled
 
 TITLE: Final = "Feige"
 
@@ -26,6 +26,7 @@ def build_app(
     groups: Sequence[RouteGroup],
     edges: Mapping[str, Edge],
     authenticate: Authenticate,
+    settled: Settled,
     limiter: RateLimiter,
     readiness: Readiness,
     metrics: CollectorRegistry,
@@ -43,7 +44,12 @@ def build_app(
         middlewares=[request_middleware(config, limits, edges, HttpMetrics(metrics))],
     )
     app.on_response_prepare.append(response_headers(config))
-    gate = Gate(authenticate=authenticate, check_user=limits.check_user, body_timeout_s=config.body_timeout_s)
+    gate = Gate(
+        authenticate=authenticate,
+        check_user=limits.check_user,
+        settled=settled,
+        body_timeout_s=config.body_timeout_s,
+    )
     for group in groups:
         for route in group.routes:
             Endpoint(gate, group, route).bind(app.router)

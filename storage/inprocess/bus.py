@@ -28,6 +28,9 @@ class InProcessBus:
     def complete_up_to(self, position: str) -> None:
         """There is nobody to tell."""
 
+    async def settled(self) -> None:
+        """It was when `publish` returned."""
+
     async def start(self) -> None:
         """There is nothing to connect to."""
 

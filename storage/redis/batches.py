@@ -144,6 +144,7 @@ class Peer:
         "relation",
         "snapshot_due",
         "their_relation",
+        "told_all",
         "unsent",
         "wants_snapshot",
     )
@@ -158,6 +159,8 @@ class Peer:
         """The counter of its last entry that was handled here."""
         self.acknowledged = 0
         """The counter of ours up to which it has handled all."""
+        self.told_all = 0
+        """The counter of the newest entry with an event for all nodes."""
         self.unsent: bytes | None = None
         """An entry that Redis has not taken yet, or not confirmed."""
         self.changed: dict[int, None] = {}

@@ -35,7 +35,7 @@ LONGEST_PAUSE_S: Final = 1.0
 """Between attempts to reach Redis."""
 
 BARRIER_S: Final = 0.3
-"""A session that opens does not wait longer for nodes that do not answer."""
+"""Nobody waits longer for nodes that do not answer."""
 
 SUSPICION_S: Final = 60.0
 """A node that fell silent may only be cut off, and still serve its users: so long the database is looked at for what it
@@ -48,12 +48,12 @@ LOST_ERRORS: Final = (LinkLost, *CLIENT_ERRORS)
 
 
 class _Barrier:
-    """Waits until all nodes have handled what was told before."""
+    """Waits until nodes have handled the entries with these counters."""
 
     __slots__ = ("future", "needs")
 
-    def __init__(self, peers: dict[str, Peer]) -> None:
-        self.needs = [(peer, peer.counter + 1) for peer in peers.values()]
+    def __init__(self, needs: list[tuple[Peer, int]]) -> None:
+        self.needs = needs
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -117,6 +117,13 @@ class RedisBus:
     def publish_here(self, event: Event, audience: Audience) -> None:
         for handler in self._handlers:
             handler(event, audience, None)
+
+    async def settled(self) -> None:
+        needs = [(peer, peer.told_all) for peer in self._peers.values() if peer.acknowledged < peer.told_all]
+        if needs and not self._troubles:
+            barrier = _Barrier(needs)
+            self._barriers.append(barrier)
+            await asyncio.wait((barrier.future,), timeout=BARRIER_S)
 
     def subscribe(self, handler: EventHandler) -> None:
         self._handlers.append(handler)
@@ -204,6 +211,8 @@ class RedisBus:
         else:
             self._router.forget(audience.conversation_id)
             targets = list(nodes.items())
+            for peer in nodes.values():
+                peer.told_all = peer.counter + 1
         encoded = encode_event(event)
         now_us = self._now_us()
         for node, peer in targets:
@@ -220,7 +229,7 @@ class RedisBus:
             return
         barrier = self._barrier
         if barrier is None:
-            barrier = self._barrier = _Barrier(self._peers)
+            barrier = self._barrier = _Barrier([(peer, peer.counter + 1) for peer in self._peers.values()])
             self._barriers.append(barrier)
             self._wake.set()
         await asyncio.wait((barrier.future,), timeout=BARRIER_S)
@@ -316,6 +325,9 @@ class RedisBus:
         audiences = [Audience(*place) for place in batch.places]
         for event, place in zip(batch.events, batch.at, strict=True):
             self._deliver(event, audiences[place])
+            if type(event) not in ROUTED:
+                peer.ack_due = True
+                self._wake.set()
         self.stats.arrived(max(0, self._now_us() - batch.sent_at_us) / 1e6, len(batch.events))
         if batch.is_leaving:
             self._drop(peer, tells=self._is_first(self._peers.keys() - {peer.name}))

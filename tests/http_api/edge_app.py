@@ -26,7 +26,7 @@ from domain.ports import RateLimiter
 from domain.tokens import Claims
 from http_api.config import HttpConfig
 from http_api.edge import DetailEdge
-from http_api.registry import Access, Call, Route, RouteGroup
+from http_api.registry import Access, Call, Route, RouteGroup, Settled
 from http_api.server import build_app
 from protocol.fields import Id, QueryId, QueryInt, RequestModel
 
@@ -150,14 +150,22 @@ async def ready() -> list[str]:
     return []
 
 
+async def settled() -> None:
+    """Of a single process."""
+
+
 def edge_app(
-    limiter: RateLimiter, readiness: Callable[[], Awaitable[list[str]]] = ready, **config: Any
+    limiter: RateLimiter,
+    readiness: Callable[[], Awaitable[list[str]]] = ready,
+    settled: Settled = settled,
+    **config: Any,
 ) -> web.Application:
     return build_app(
         config=HttpConfig(**({"max_body_bytes": MAX_BODY_BYTES} | config)),
         groups=(GROUP,),
         edges={"/": EDGE},
         authenticate=authenticate,
+        settled=settled,
         limiter=limiter,
         readiness=readiness,
         metrics=CollectorRegistry(),

@@ -294,3 +294,18 @@ async def test_a_body_is_asked_for_once_it_is_wanted(
         pass
     assert (await reader.read(10)).startswith(b'{"')
     writer.close()
+
+
+async def test_a_change_is_answered_when_every_process_knows_of_it(serve: Serve) -> None:
+    known = 0
+
+    async def settled() -> None:
+        nonlocal known
+        known += 1
+
+    client = await serve(edge_app(InProcessRateLimiter(), settled=settled))
+    await client.delete("/probe/nothing")
+    await client.post("/probe/secret")  # refused, but even then something may have changed
+    assert known == 2
+    await client.get("/probe/fail/taken")
+    assert known == 2

@@ -114,6 +114,7 @@ class World(Rules):
             groups=self.route_groups,
             edges=EDGES,
             authenticate=self.accounts.authenticate,
+            settled=self.bus.settled,
             limiter=self.limiter,
             readiness=_ready,
             metrics=CollectorRegistry(),

@@ -41,6 +41,7 @@ async def test_a_bus_alone_misses_nothing_and_is_well(bus: Bus) -> None:
     bus.when_missed(lambda since, for_s: missed.append((since, for_s)))
     bus.complete_up_to("position")
     bus.publish(Typing(3, 1, True, 5), Audience((1,), 3))
+    await bus.settled()
     assert bus.trouble is None
     assert await bus.healthy() is None
     assert missed == []

@@ -10,6 +10,7 @@ from domain.model import Message, Profile
 from domain.ports import Audience
 from storage.redis import RedisServices, RedisSettings
 from storage.redis.batches import MAX_BATCH_EVENTS
+from storage.redis.bus import BARRIER_S
 from tests.servers.redis import RedisServer
 from tests.storage.redis.world import FAST, Cluster, Node, until
 
@@ -53,6 +54,22 @@ async def test_what_changes_caches_goes_to_all_nodes(cluster: Cluster) -> None:
         one.bus.publish(event, Audience((5,), 3))
     await until(lambda: len(two.heard) == 3)
     assert two.heard == [(event, Audience([], 3), None) for event in events]
+
+
+async def test_settled_means_that_every_node_has_heard_what_changes_caches(cluster: Cluster) -> None:
+    one, two, three = [await cluster.node(name) for name in ("one", "two", "three")]
+    for number in range(20):
+        one.bus.publish(LoginRevoked(5, f"login{number}", 10), Audience((5,)))
+        one.bus.publish(sent(number), Audience((5,), 7))
+        await one.bus.settled()
+        assert len(two.heard) == len(three.heard) == number + 1
+    async with asyncio.timeout(BARRIER_S / 2):
+        await one.bus.settled()  # nobody is asked again
+    await two.crash()
+    one.bus.publish(LoginRevoked(5, "login", 10), Audience((5,)))
+    async with asyncio.timeout(BARRIER_S + 1):
+        await one.bus.settled()
+    assert len(three.heard) == 21
 
 
 async def test_the_members_of_a_large_group_are_looked_up_again_when_they_come_and_go(cluster: Cluster) -> None:
