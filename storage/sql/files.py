@@ -176,12 +176,9 @@ class SqlFileStore:
     async def delete(self, file: StoredFile) -> list[str] | None:
         async with self._database.writing() as connection:
             # By the key that a message locks it by: two ways to the same row could wait for each other.
-            found = await connection.execute(
-                select(files.c.id).where(files.c.file_id == file.file_id).with_for_update()
-            )
-            if found.first() is None:
-                return None
-            return await _delete(connection, [file.id])
+            await connection.execute(select(files.c.id).where(files.c.file_id == file.file_id).with_for_update())
+            deleted, blobs = await _delete(connection, [file.id])
+            return blobs if deleted else None
 
     async def delete_expired(self, now_ms: int, limit: int) -> tuple[int, list[str]]:
         async with self._database.writing() as connection:
@@ -195,7 +192,7 @@ class SqlFileStore:
             )
             locked = list(candidates)
             free = list(await connection.scalars(select(files.c.id).where(files.c.id.in_(locked), ~is_held)))
-            return len(free), await _delete(connection, free)
+            return await _delete(connection, free)
 
     async def unreferenced(self, blobs: Collection[str]) -> list[str]:
         keys = [[key] for key in blobs]
@@ -234,11 +231,12 @@ async def _lock_equal(connection: AsyncConnection, sha256: str) -> Row | None:
     return None
 
 
-async def _delete(connection: AsyncConnection, ids: Collection[int]) -> list[str]:
-    """Deletes rows; the blobs that none names any more."""
-    rows = await connection.execute(
+async def _delete(connection: AsyncConnection, ids: Collection[int]) -> tuple[int, list[str]]:
+    """Deletes rows; how many there were, and the blobs that none names any more."""
+    found = await connection.execute(
         select(files.c.blob, files.c.thumbnail_blob).where(files.c.id.in_(ids)).with_for_update()
     )
+    rows = found.all()
     keys = {key for row in rows for key in row if key is not None}
     await connection.execute(delete(file_shares).where(file_shares.c.file_id.in_(ids)))
     await connection.execute(delete(files).where(files.c.id.in_(ids)))
@@ -247,4 +245,4 @@ async def _delete(connection: AsyncConnection, ids: Collection[int]) -> list[str
         for column in (files.c.blob, files.c.thumbnail_blob)
         for key in await connection.scalars(select(column).where(column.in_(keys)))
     }
-    return sorted(keys - still)
+    return len(rows), sorted(keys - still)
