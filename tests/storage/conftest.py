@@ -18,9 +18,15 @@ def _opener(request: pytest.FixtureRequest) -> Callable[[Clock], Stores]:
 
 
 @pytest.fixture(params=["sqlite", "mysql"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+def opener(request: pytest.FixtureRequest) -> Callable[[Clock], Stores]:
+    """Outside of any loop: what it asks for may run one."""
+    return _opener(request)
+
+
+@pytest.fixture
+async def world(opener: Callable[[Clock], Stores]) -> AsyncIterator[World]:
     clock = Clock()
-    stores = _opener(request)(clock)
+    stores = opener(clock)
     await stores.start()
     yield World(stores, clock)
     await stores.close()
