@@ -15,6 +15,8 @@ OUTCOMES: Final[Mapping[type[errors.DomainError], Outcome]] = {
     errors.DomainError: Outcome(400, 400),
     errors.InvalidValue: Outcome(422, 422),
     errors.UnknownUsers: Outcome(404, 10001),
+    errors.Oneself: Outcome(400, 400),
+    errors.GroupFull: Outcome(400, 400),
     errors.Unauthenticated: Outcome(401, 10008),
     errors.UnknownAccount: Outcome(401, 10001),
     errors.WrongPassword: Outcome(401, 10002),
