@@ -53,12 +53,5 @@ def _now() -> str:
 
 
 MESSENGER: Final = MessengerEdge()
-PREFIXES: Final = (
-    "/api/auth/",
-    "/api/users/",
-    "/api/contacts",
-    "/api/chats",
-    "/api/messages/",
-    "/api/files/",
-)
-"""What begins like this and is no route is answered in messenger's envelope."""
+PREFIX: Final = "/api/"
+"""What begins like this and is no route, nor another dialect's, is answered in messenger's envelope."""

@@ -89,7 +89,7 @@ class World(Rules):
         messenger = messenger_groups(
             accounts=self.accounts,
             codes=LoginCodes(
-                codes=InProcessShortCodes(),
+                codes=InProcessShortCodes(lambda: self.clock.at_ms / 1000),
                 sender=self.code_sender,
                 limiter=InProcessRateLimiter(),
                 limits=CodeLimits(),
