@@ -44,6 +44,7 @@ async def test_register_log_in_and_refresh(world: World) -> None:
     "change",
     [
         {"username": "ab"},
+        {"username": "  ab "},
         {"username": "x" * 21},
         {"username": 123},
         {"password": "12345"},
