@@ -6,8 +6,10 @@ import pytest
 
 from protocol.times import iso_time
 from tests.http_api.messenger_people import newcomer, ok, opened, public, reason, refused
-from tests.http_api.world import World
+from tests.http_api.world import ON_BOTH_STORES, World
 from tests.world import NOBODY, PASSWORD
+
+pytestmark = ON_BOTH_STORES
 
 PHONE = "13800138000"
 

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.http_api.social_people import ok, refused
-from tests.http_api.world import Person, World
+from tests.http_api.world import ON_BOTH_STORES, Person, World
 from tests.world import NOBODY, PASSWORD
+
+pytestmark = ON_BOTH_STORES
 
 SOMEBODY = {"username": "newcomer", "password": "123456", "email": "new@example.com"}
 

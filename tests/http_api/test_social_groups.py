@@ -3,8 +3,10 @@
 from typing import Any
 
 from tests.http_api.social_people import ok, refused
-from tests.http_api.world import Person, World
+from tests.http_api.world import ON_BOTH_STORES, Person, World
 from tests.world import NOBODY
+
+pytestmark = ON_BOTH_STORES
 
 
 async def create(owner: Person, *members: Person, **fields: Any) -> int:
