@@ -1,12 +1,12 @@
 """messenger's envelope: `{"code", "message", "data", "timestamp"}`, with `error` in the place of `data` on failure."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from domain.errors import DomainError
 from http_api.edge import Fault, Statuses
-from protocol.messenger.errors import OF_STATUS, message, outcome_of
+from protocol.messenger.errors import OF_STATUS, codes_of, message, outcome_of
 from protocol.times import iso_time
 
 
@@ -42,6 +42,9 @@ class MessengerEdge:
 
     def refusal(self, status: int, text: str) -> Any:
         return _failure(OF_STATUS.get(status, status), text)
+
+    def codes(self, status: int) -> Mapping[int, str]:
+        return codes_of(status)
 
 
 def _failure(code: int, detail: str) -> dict[str, Any]:

@@ -94,5 +94,10 @@ def code_named(name: str) -> int:
     return _BY_NAME.get(name, 422)
 
 
+def codes_of(status: int) -> dict[int, str]:
+    """The codes that refusals with this HTTP status have, and their messages."""
+    return {code: message(code) for code in sorted({each.code for each in OUTCOMES.values() if each.status == status})}
+
+
 def message(code: int) -> str:
     return MESSAGES.get(code, MESSAGES[400])

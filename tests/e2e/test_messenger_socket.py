@@ -149,6 +149,8 @@ async def test_frames_that_are_refused(server: ServerProcess, people: People) ->
         for frame, code in cases:
             await mine.tell(**frame)
             assert (await mine.wait("error"))["data"]["code"] == code, frame
+        await mine.tell(type="ping", data=None)
+        await mine.wait("pong")
         await mine.nothing_but()
 
 
