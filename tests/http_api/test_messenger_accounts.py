@@ -198,6 +198,9 @@ async def test_profiles(world: World) -> None:
     change = {"nickname": "新昵称", "bio": "简介", "avatar": "https://a.example/1.jpg", "theme": "dark", "id": 7}
     assert await ok(alice, "PUT", "/api/users/me", change, "用户信息更新成功") == {}
     own = await ok(alice, "GET", "/api/users/me", said="获取用户信息成功")
+    for avatar in ("/api/files/of-an-upload", "", change["avatar"]):
+        await ok(alice, "PUT", "/api/users/me", {"avatar": avatar})
+        assert (await ok(alice, "GET", "/api/users/me"))["avatar"] == avatar
     assert {name: own[name] for name in change} == change | {"id": alice.id}
     shown = await ok(bob, "GET", f"/api/users/{alice.id}")
     assert shown == {
