@@ -5,8 +5,8 @@ Every subsystem has a section, a frozen record with units in its names. In the f
     [gateway]
     heartbeat_s = 20
 
-In the environment it is `FEIGE_GATEWAY_HEARTBEAT_S=20`; the keys of section `server` have no section in their name:
-`FEIGE_PORT=8000`.
+In the environment it is `FEIGE_GATEWAY_HEARTBEAT_S=20`; the keys of section `server` have no section in their name,
+`FEIGE_PORT=8000`, nor need those that are known by their own: `FEIGE_REQUIRE_FRIENDSHIP=1`.
 """
 
 import dataclasses
@@ -33,6 +33,9 @@ from http_api.config import HttpConfig
 PREFIX: Final = "FEIGE_"
 NOT_SETTINGS: Final = ("FEIGE_TEST_",)
 """Variables of the test suite."""
+
+SHORT_NAMES: Final = {"require_friendship": ("messages", "require_friendship")}
+"""Settings that need no section in the environment."""
 
 MIN_SECRET_CHARS: Final = 32
 MIN_ORPHAN_GRACE_S: Final = 600
@@ -213,7 +216,7 @@ def _from_environment(environ: Mapping[str, str]) -> _Values:
         if not name.startswith(PREFIX) or name.startswith(NOT_SETTINGS):
             continue
         rest = name[len(PREFIX) :].lower()
-        place = ("server", rest) if rest in _keys("server") else _place(rest)
+        place = ("server", rest) if rest in _keys("server") else SHORT_NAMES.get(rest) or _place(rest)
         if place is None:
             raise SetupError(f"the environment variable {name} is no setting of this server")
         values[place] = _Value(text, name)

@@ -57,7 +57,7 @@ class Applications:
 
     async def handle(self, operator: Profile, application_id: int, approve: bool) -> GroupApplication:
         """Lets the applicant in, or does not: the owner and the admins. RecordNotFound, ConversationNotFound,
-        NotAMember, Forbidden, InvalidState (answered before), InvalidValue (the group is full)."""
+        NotAMember, Forbidden, InvalidState (answered before), GroupFull."""
         found = await self._store.application(application_id)
         if found is None:
             raise RecordNotFound("no such application")

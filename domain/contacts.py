@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain.errors import Blocked, Conflict, Forbidden, InvalidState, InvalidValue, RecordNotFound
+from domain.errors import Blocked, Conflict, Forbidden, InvalidState, InvalidValue, Oneself, RecordNotFound
 from domain.events import ContactChanged, Event, FriendRequestAnswered, FriendRequested, Relation
 from domain.model import Profile
 from domain.ports import Audience, Clock, ContactEdit, ContactStore, Publisher
@@ -23,10 +23,10 @@ class Contacts:
         self._clock = clock
 
     async def ask(self, asker: Profile, user_id: int, message: str = "") -> FriendRequest:
-        """Asks somebody to be friends; if they have asked too, both are friends at once. InvalidValue (oneself, the
+        """Asks somebody to be friends; if they have asked too, both are friends at once. Oneself, InvalidValue (the
         text), UserNotFound, InvalidState (asked before, friends already, blocked by oneself), Blocked."""
         if user_id == asker.id:
-            raise InvalidValue("to_user_id", "nobody is a friend of oneself")
+            raise Oneself("to_user_id", "nobody is a friend of oneself")
         if len(message) > MAX_REQUEST_CHARS:
             raise InvalidValue("message", f"at most {MAX_REQUEST_CHARS} characters")
         other = await self._profiles.get(user_id)
@@ -101,9 +101,9 @@ class Contacts:
         return [view for view in await self._store.list_for(user_id) if view.contact.is_blocked]
 
     async def add(self, owner: Profile, user_id: int, remark: str = "") -> Contact:
-        """Puts somebody into one's own contacts, without asking. InvalidValue, UserNotFound, Conflict."""
+        """Puts somebody into one's own contacts, without asking. Oneself, InvalidValue, UserNotFound, Conflict."""
         if user_id == owner.id:
-            raise InvalidValue("contact_id", "nobody is a contact of oneself")
+            raise Oneself("contact_id", "nobody is a contact of oneself")
         _check_remark(remark)
         now_ms = self._clock.now_ms()
         async with self._store.edit(owner.id, user_id) as edit:
@@ -143,9 +143,9 @@ class Contacts:
 
     async def block(self, owner: Profile, user_id: int) -> Contact:
         """Refuses the other's private messages and requests, and hides one's presence from them; anybody may be
-        blocked, friend or not. InvalidValue, UserNotFound."""
+        blocked, friend or not. Oneself, UserNotFound."""
         if user_id == owner.id:
-            raise InvalidValue("friend_id", "nobody can block oneself")
+            raise Oneself("friend_id", "nobody can block oneself")
         return await self._set(owner, user_id, is_blocked=True)
 
     async def unblock(self, owner: Profile, user_id: int) -> None:

@@ -6,10 +6,12 @@ from typing import Any, Final
 from domain.errors import (
     ConversationNotFound,
     Forbidden,
+    GroupFull,
     InvalidState,
     InvalidValue,
     MemberNotFound,
     NotAMember,
+    Oneself,
     UnknownUsers,
 )
 from domain.events import (
@@ -80,9 +82,9 @@ class Conversations:
         """Single conversations are never deleted, so what is here stays true."""
 
     async def open_single(self, creator: Profile, other_id: int) -> Conversation:
-        """The single conversation of two users, made if there is none. InvalidValue with oneself, UserNotFound."""
+        """The single conversation of two users, made if there is none. Oneself, UserNotFound."""
         if other_id == creator.id:
-            raise InvalidValue("target_user_id", "a conversation with oneself is not possible")
+            raise Oneself("target_user_id", "a conversation with oneself is not possible")
         await self._profiles.get(other_id)
         conversation, created = await self._store.create_single(creator.id, other_id, self._clock.now_ms())
         if created:
@@ -104,11 +106,11 @@ class Conversations:
         is_public: bool = True,
         history_visible: bool = True,
     ) -> Conversation:
-        """A group with its creator as owner. InvalidValue: a field, an unknown member, more than `max_members`."""
+        """A group with its creator as owner. InvalidValue (a field), UnknownUsers, GroupFull."""
         check_group_fields(name=name, description=description, max_members=max_members)
         others = [user_id for user_id in dict.fromkeys(member_ids) if user_id != creator.id]
         if len(others) + 1 > max_members:
-            raise InvalidValue("member_ids", f"more than the {max_members} members that the group may have")
+            raise GroupFull("member_ids", f"more than the {max_members} members that the group may have")
         await self._check_known(others)
         now_ms = self._clock.now_ms()
         participants = (creator.id, *others)
@@ -212,7 +214,7 @@ class Conversations:
 
     async def target(self, user: Profile, other_id: int | None, group_id: int | None) -> int:
         """The conversation with somebody, opened if there is none, or a group. ConversationNotFound, UserNotFound,
-        InvalidValue with oneself."""
+        Oneself."""
         if group_id is None:
             assert other_id is not None
             return await self.single_with(user, other_id)
@@ -221,7 +223,7 @@ class Conversations:
         return group_id
 
     async def single_with(self, user: Profile, other_id: int) -> int:
-        """`single_of`, but opens one if there is none. InvalidValue with oneself, UserNotFound."""
+        """`single_of`, but opens one if there is none. Oneself, UserNotFound."""
         known = await self.single_of(user.id, other_id)
         return (await self.open_single(user, other_id)).id if known is None else known
 
@@ -333,7 +335,7 @@ class Conversations:
     ) -> Conversation:
         """Adds the users that are not in yet: owner and admins always, members only while `allow_invite`; somebody
         else than a plain member only by the owner. ConversationNotFound, NotAMember, Forbidden, InvalidState,
-        InvalidValue: then nobody was added."""
+        UnknownUsers, GroupFull: then nobody was added."""
         if role is Role.OWNER:
             raise InvalidValue("role", "a group has one owner; transfer it instead")
         wanted = list(dict.fromkeys(user_ids))
@@ -414,6 +416,8 @@ class Conversations:
                 raise MemberNotFound
             if user_id != operator.id or muted_until_ms is not None:
                 _require_rank(actor, target)
+            if role is not None and actor.role is not Role.OWNER:
+                raise Forbidden("only the owner may change roles")
             if muted_until_ms is not None:
                 kinds.append(NoticeKind.MUTED if muted_until_ms > now_ms else NoticeKind.UNMUTED)
             if role is not None and role is not target.role:
@@ -447,11 +451,10 @@ class Conversations:
 async def admit(
     edit: ConversationEdit, operator: Profile, newcomers: Sequence[Profile], role: Role, now_ms: int
 ) -> MembersAdded:
-    """Makes members of users who are none; their open applications are approved by that. InvalidValue if they are more
-    than the group may have: then nobody is."""
+    """Makes members of users who are none; their open applications are approved by that. GroupFull: then nobody is."""
     conversation = edit.conversation
     if conversation.member_count + len(newcomers) > conversation.max_members:
-        raise InvalidValue("user_ids", f"more than the {conversation.max_members} members allowed")
+        raise GroupFull("user_ids", f"more than the {conversation.max_members} members allowed")
     visible_after_seq = 0 if conversation.history_visible else conversation.last_seq
     await edit.add([each.id for each in newcomers], role, now_ms, visible_after_seq)
     for application in await edit.pending_applications([each.id for each in newcomers]):
@@ -463,8 +466,6 @@ async def admit(
 
 
 async def _change_role(edit: ConversationEdit, actor: Member, target: Member, role: Role, now_ms: int) -> list[Event]:
-    if actor.role is not Role.OWNER:
-        raise Forbidden("only the owner may change roles")
     if target.user_id == actor.user_id:
         raise InvalidState("the owner gives the group away by making somebody else the owner")
     participants = await edit.member_ids()

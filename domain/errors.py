@@ -2,7 +2,9 @@
 
     DomainError
     ├── InvalidValue            a field's value is refused (`field` names it)
-    │   └── UnknownUsers
+    │   ├── UnknownUsers
+    │   ├── Oneself             it takes somebody else
+    │   └── GroupFull
     ├── InvalidState            the request makes no sense in the present state
     ├── Unauthenticated
     │   ├── BadCredentials      ─ UnknownAccount, WrongPassword, WrongCode
@@ -53,6 +55,18 @@ class UnknownUsers(InvalidValue):
     """Some of several users that were named do not exist."""
 
     code = "unknown_users"
+
+
+class Oneself(InvalidValue):
+    """The user who was named is the one who asks."""
+
+    code = "oneself"
+
+
+class GroupFull(InvalidValue):
+    """More members than the group may have."""
+
+    code = "group_full"
 
 
 class InvalidState(DomainError):

@@ -327,12 +327,12 @@ def readable(access: FileAccess | None, user_id: int, now_ms: int) -> StoredFile
 
 
 def attachment_for(draft: Draft, access: FileAccess | None, now_ms: int) -> FileRef:
-    """What the message will say of its file. FileNotFound; Forbidden if the sender may not read it; InvalidValue if it
-    is not what the message's kind says."""
+    """What the message will say of its file. FileNotFound; Forbidden if the sender may not read it;
+    UnsupportedType if it is not what the message's kind says."""
     file = readable(access, draft.sender_id, now_ms)
     wanted = _CATEGORY_OF_KIND.get(draft.kind)
     if wanted is not None and file.category is not wanted:
-        raise InvalidValue("file_id", f"the file is of type {file.mime}, which is no {wanted.value}")
+        raise UnsupportedType(f"the file is of type {file.mime}, not of kind {wanted.value}")
     return file.ref
 
 

@@ -54,7 +54,7 @@ class Groups:
         """Becomes a member; who is one already stays one. A code does what its creator may do at that moment: it is
         void once they have left or may not invite any more.
 
-        InvalidValue (no such code, expired, void, or the group is full), ConversationNotFound (dissolved)."""
+        InvalidValue (no such code, expired or void), GroupFull, ConversationNotFound (dissolved)."""
         now_ms = self._clock.now_ms()
         found = await self._store.code(code.strip().upper())
         if found is None or found.expires_at_ms <= now_ms:

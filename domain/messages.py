@@ -383,12 +383,13 @@ class Messages:
         limit: int,
         offset: int = 0,
         before_seq: int | None = None,
-        after_seq: int = 0,
+        after_seq: int | None = None,
         text: str | None = None,
         kind: MessageKind | None = None,
     ) -> tuple[list[Message], int]:
-        """In ascending order the newest but for `offset`, and how many there are in all. Of the reader's own messages
-        also those that wait for their time, as the newest. ConversationNotFound, NotAMember."""
+        """In ascending order the newest but for `offset`, or with `after_seq` alone the oldest after it; and how many
+        there are in all. Of the reader's own messages also those that wait for their time, as the newest.
+        ConversationNotFound, NotAMember."""
         seat = (await self._rosters.get(conversation_id)).seat(user_id)
         waiting: list[Message] = []
         if before_seq is None:
@@ -397,17 +398,23 @@ class Messages:
                 for message in await self._store.scheduled(user_id, conversation_id)
                 if (kind is None or message.kind is kind) and (text is None or text.lower() in message.content.lower())
             ]
-        shown = waiting[max(0, len(waiting) - offset - limit) : max(0, len(waiting) - offset)]
+        newest = after_seq is None or before_seq is not None
+        shown: list[Message] = []
+        if newest:
+            shown = waiting[max(0, len(waiting) - offset - limit) : max(0, len(waiting) - offset)]
         found, total = await self._store.page(
             user_id,
             conversation_id,
-            after_seq=max(after_seq, seat.visible_after_seq),
+            after_seq=max(after_seq or 0, seat.visible_after_seq),
             before_seq=before_seq,
-            offset=max(0, offset - len(waiting)),
+            offset=max(0, offset - len(waiting)) if newest else offset,
             limit=limit - len(shown),
             text=text,
             kind=kind,
+            newest=newest,
         )
+        if not newest:
+            shown = waiting[max(0, offset - total) : max(0, offset + limit - total)]
         return found + shown, total + len(waiting)
 
     async def read(self, user_id: int, message_id: int) -> Marked:

@@ -41,6 +41,10 @@ class Edge(Protocol):
         error."""
         ...
 
+    def codes(self, status: int) -> Mapping[int, str]:
+        """What the `code` of a body with this status may be, and what it means; empty if bodies have none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DetailEdge:
@@ -64,6 +68,9 @@ class DetailEdge:
 
     def refusal(self, status: int, text: str) -> Any:
         return {"detail": text}
+
+    def codes(self, status: int) -> Mapping[int, str]:
+        return {}
 
 
 def nearest_status(error: DomainError, table: Statuses, overrides: Statuses) -> int:

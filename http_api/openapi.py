@@ -135,11 +135,17 @@ def _failures(edge: Edge, route: Route) -> Iterable[tuple[str, Json]]:
         statuses.discard(invalid_status)
         yield (
             str(invalid_status),
-            {"description": "The request's fields were refused", "content": _content(invalid)},
+            {"description": f"The request's fields were refused{_codes(edge, invalid_status)}"}
+            | {"content": _content(invalid)},
         )
     for status in sorted(statuses):
         phrase = HTTPStatus(status).phrase
-        yield str(status), {"description": phrase, "content": _content(edge.refusal(status, phrase))}
+        description = f"{phrase}{_codes(edge, status)}"
+        yield str(status), {"description": description, "content": _content(edge.refusal(status, phrase))}
+
+
+def _codes(edge: Edge, status: int) -> str:
+    return "".join(f"\n- `{code}` {text}" for code, text in edge.codes(status).items())
 
 
 def _content(example: Any) -> Json:

@@ -31,7 +31,7 @@ from domain.records import Channel, Notification, NotificationRecord, Recipient
 from domain.rosters import Rosters
 from domain.search import MessageSearch
 from domain.tokens import TokenLimits, Tokens
-from storage import open_sqlite
+from storage import open_mysql, open_sqlite
 from storage.blobs.disk import DiskBlobStore
 from storage.inprocess.bus import InProcessBus
 from storage.inprocess.limits import InProcessRateLimiter
@@ -78,6 +78,7 @@ class Rules:
         self,
         database: Path,
         *,
+        mysql_url: str | None = None,
         limits: AccountLimits | None = None,
         message_limits: MessageLimits | None = None,
         file_limits: FileLimits | None = None,
@@ -86,9 +87,11 @@ class Rules:
         directory: PresenceDirectory | None = None,
         offline_after_s: float = 0.0,
     ) -> None:
-        """`bus` and `directory`: those of one of several nodes."""
+        """`mysql_url`: a migrated database in the place of SQLite. `bus` and `directory`: those of one of several
+        nodes."""
         self.clock = clock or TestClock()
-        self.stores = open_sqlite(database, self.clock.now_ms)
+        now_ms = self.clock.now_ms
+        self.stores = open_sqlite(database, now_ms) if mysql_url is None else open_mysql(mysql_url, now_ms)
         self._is_shared = bus is not None
         self.bus = bus or InProcessBus()
         self.directory = directory or InProcessPresenceDirectory()

@@ -129,9 +129,11 @@ class MessageStore(Protocol):
         limit: int,
         text: str | None = None,
         kind: MessageKind | None = None,
+        newest: bool = True,
     ) -> tuple[list[Message], int]:
         """Messages with after_seq < seq < before_seq that hold the text (literally, without case) and are of the kind:
-        in ascending order the newest `limit` but for the newest `offset`, and how many there are in all."""
+        in ascending order the newest `limit` but for the newest `offset`, or the oldest ones, and how many there are
+        in all."""
         ...
 
     async def scheduled(self, sender_id: int, conversation_id: int) -> list[Message]:

@@ -1,12 +1,12 @@
 """messenger's envelope: `{"code", "message", "data", "timestamp"}`, with `error` in the place of `data` on failure."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from domain.errors import DomainError
 from http_api.edge import Fault, Statuses
-from protocol.messenger.errors import OF_STATUS, message, outcome_of
+from protocol.messenger.errors import OF_STATUS, codes_of, message, outcome_of
 from protocol.times import iso_time
 
 
@@ -43,6 +43,9 @@ class MessengerEdge:
     def refusal(self, status: int, text: str) -> Any:
         return _failure(OF_STATUS.get(status, status), text)
 
+    def codes(self, status: int) -> Mapping[int, str]:
+        return codes_of(status)
+
 
 def _failure(code: int, detail: str) -> dict[str, Any]:
     return {"code": code, "message": message(code), "error": detail, "timestamp": _now()}
@@ -53,12 +56,5 @@ def _now() -> str:
 
 
 MESSENGER: Final = MessengerEdge()
-PREFIXES: Final = (
-    "/api/auth/",
-    "/api/users/",
-    "/api/contacts",
-    "/api/chats",
-    "/api/messages/",
-    "/api/files/",
-)
-"""What begins like this and is no route is answered in messenger's envelope."""
+PREFIX: Final = "/api/"
+"""What begins like this and is no route, nor another dialect's, is answered in messenger's envelope."""

@@ -32,7 +32,7 @@ class MessageRoutes:
             limit=query.limit,
             offset=query.offset,
             before_seq=before_seq,
-            after_seq=after_seq or 0,
+            after_seq=after_seq,
             text=query.search or None,
             kind=None if query.type is None else requests.KINDS[query.type],
         )

@@ -1,6 +1,6 @@
 """social's envelope: `{"code", "message", "data"}`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from domain.errors import DomainError
@@ -27,6 +27,9 @@ class SocialEdge:
 
     def refusal(self, status: int, text: str) -> Any:
         return {"code": code_of(status), "message": message(status, text)}
+
+    def codes(self, status: int) -> Mapping[int, str]:
+        return {code_of(status): message(status, "")}
 
 
 SOCIAL: Final = SocialEdge()

@@ -15,6 +15,8 @@ OUTCOMES: Final[Mapping[type[errors.DomainError], Outcome]] = {
     errors.DomainError: Outcome(400, 400),
     errors.InvalidValue: Outcome(422, 422),
     errors.UnknownUsers: Outcome(404, 10001),
+    errors.Oneself: Outcome(400, 400),
+    errors.GroupFull: Outcome(400, 400),
     errors.Unauthenticated: Outcome(401, 10008),
     errors.UnknownAccount: Outcome(401, 10001),
     errors.WrongPassword: Outcome(401, 10002),
@@ -90,6 +92,11 @@ _BY_NAME: Final = _named(errors.DomainError)
 def code_named(name: str) -> int:
     """The business code of the refusal that has this name; 422 for a frame that could not be read."""
     return _BY_NAME.get(name, 422)
+
+
+def codes_of(status: int) -> dict[int, str]:
+    """The codes that refusals with this HTTP status have, and their messages."""
+    return {code: message(code) for code in sorted({each.code for each in OUTCOMES.values() if each.status == status})}
 
 
 def message(code: int) -> str:

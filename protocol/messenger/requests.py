@@ -20,7 +20,6 @@ from protocol.fields import (
     Password,
     QueryInt,
     RequestModel,
-    Url,
 )
 
 _PHONE = re.compile(r"\+?[0-9]{5,15}", re.ASCII)
@@ -103,7 +102,7 @@ class ProfileUpdate(RequestModel):
 
     nickname: Nickname | None = None
     bio: Annotated[str, StringConstraints(max_length=500)] | None = None
-    avatar: Url | Literal[""] | None = None
+    avatar: Link | None = None
     language: (
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=16)] | None
     ) = None

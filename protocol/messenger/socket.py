@@ -36,7 +36,7 @@ class MessengerSocket:
         read = _COMMANDS.get(kind) if isinstance(kind, str) else None
         if read is None:
             return (Failure(None, "unknown_type", f"type is one of {', '.join(_COMMANDS)}"),)
-        data = frame.get("data", {})
+        data = {} if frame.get("data") is None else frame["data"]
         if not isinstance(data, dict):
             return (Failure(None, "invalid_value", "data: must be an object"),)
         key = data.get("client_msg_id")

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from domain.accounts import TokenPair
 from domain.model import (
+    CallRecord,
     Conversation,
     ConversationKind,
     ConversationStatus,
@@ -170,7 +171,19 @@ def message(stored: Message, who: Profile, *, is_read: bool) -> dict[str, Any]:
     }
     if stored.client_msg_id is not None:
         shown["client_msg_id"] = stored.client_msg_id
+    if isinstance(stored.attachment, CallRecord):
+        shown["call"] = call(stored.attachment)
     return shown
+
+
+def call(record: CallRecord) -> dict[str, Any]:
+    """What a system message says of a call that is over; an extra."""
+    return {
+        "call_id": record.call_id,
+        "call_type": record.call_type,
+        "reason": record.reason,
+        "duration": record.duration_s,
+    }
 
 
 def file_url(file: FileRef) -> str:

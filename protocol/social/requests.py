@@ -55,7 +55,7 @@ Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 class Register(RequestModel):
     """social API 1.1."""
 
-    username: Annotated[str, StringConstraints(min_length=3, max_length=20), NotBlank]
+    username: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=20)]
     password: NewPassword
     email: Email
     nickname: OptionalNickname = None

@@ -10,7 +10,7 @@ from domain import events
 from domain.errors import InvalidValue
 from domain.events import Event
 from domain.model import DialectName
-from domain.records import GroupNoticeView
+from domain.records import GroupNoticeView, NotificationKind
 from protocol import commands, replies
 from protocol.commands import Command
 from protocol.replies import Failure, Reply
@@ -42,7 +42,9 @@ class SocialSocket:
 
     def encode(self, item: Event | Reply) -> bytes | None:
         shape = _SHAPES.get(type(item))
-        return None if shape is None else orjson.dumps(shape(item))
+        if shape is None or (isinstance(item, events.NotificationArrived) and item.kind in _TOLD_ALREADY):
+            return None
+        return orjson.dumps(shape(item))
 
 
 def _message(data: Any) -> Command | Failure:
@@ -168,6 +170,8 @@ def _failure(reply: Failure) -> dict[str, Any]:
     return _frame("error", data)
 
 
+_TOLD_ALREADY: Final = frozenset({NotificationKind.FRIEND_REQUEST, NotificationKind.GROUP_INVITE})
+"""Notifications of what social's clients hear of in its own form."""
 _SHAPES: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
     events.MessageSent: _message_sent,
     events.MessageEdited: _edited,

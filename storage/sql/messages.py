@@ -57,8 +57,8 @@ _SCHEDULED: Final = Query(
 
 
 @cache
-def _filtered(by_text: bool, by_kind: bool) -> tuple[Query, Query]:
-    """A page, newest first, and the count."""
+def _filtered(by_text: bool, by_kind: bool, newest: bool) -> tuple[Query, Query]:
+    """A page, newest or oldest first, and the count."""
     conditions = [
         messages.c.conversation_id == bindparam("conversation_id"),
         messages.c.seq > bindparam("after_seq"),
@@ -69,7 +69,7 @@ def _filtered(by_text: bool, by_kind: bool) -> tuple[Query, Query]:
         conditions.append(func.instr(func.lower(messages.c.content), bindparam("text")) > 0)
     if by_kind:
         conditions.append(messages.c.kind == bindparam("kind"))
-    page = _messages.where(*conditions).order_by(messages.c.seq.desc())
+    page = _messages.where(*conditions).order_by(messages.c.seq.desc() if newest else messages.c.seq)
     return (
         Query(page.limit(bindparam("limit")).offset(bindparam("offset"))),
         Query(select(func.count()).select_from(messages).where(*conditions)),
@@ -243,8 +243,9 @@ class SqlMessageStore:
         limit: int,
         text: str | None = None,
         kind: MessageKind | None = None,
+        newest: bool = True,
     ) -> tuple[list[Message], int]:
-        found, count = _filtered(text is not None, kind is not None)
+        found, count = _filtered(text is not None, kind is not None, newest)
         parameters = {
             "user_id": user_id,
             "conversation_id": conversation_id,
@@ -255,7 +256,7 @@ class SqlMessageStore:
         }
         total = int((await self._database.query(count, **parameters))[0][0])
         page = await self._database.query(found, **parameters, offset=offset, limit=limit)
-        return [rows.message(row) for row in reversed(page)], total
+        return [rows.message(row) for row in (reversed(page) if newest else page)], total
 
     async def scheduled(self, sender_id: int, conversation_id: int) -> list[Message]:
         found = await self._database.query(_SCHEDULED, sender_id=sender_id, conversation_id=conversation_id)

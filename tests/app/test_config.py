@@ -27,6 +27,8 @@ def test_later_sources_win(tmp_path: Path) -> None:
         ("FEIGE_LOG_FORMAT", "json", "log", "format", "json"),
         ("FEIGE_FILES_ALLOWED_TYPES", "image/*, text/plain", "files", "allowed_types", ("image/*", "text/plain")),
         ("FEIGE_FILES_QUOTA_BYTES", "0", "files", "quota_bytes", 0),
+        ("FEIGE_REQUIRE_FRIENDSHIP", "1", "messages", "require_friendship", True),
+        ("FEIGE_MESSAGES_REQUIRE_FRIENDSHIP", "1", "messages", "require_friendship", True),
     ],
 )
 def test_the_environment(name: str, text: str, section: str, key: str, value: object) -> None:

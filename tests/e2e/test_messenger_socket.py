@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+import websockets
 
 from protocol.times import iso_time
 from tests.e2e import wire
@@ -148,7 +149,20 @@ async def test_frames_that_are_refused(server: ServerProcess, people: People) ->
         for frame, code in cases:
             await mine.tell(**frame)
             assert (await mine.wait("error"))["data"]["code"] == code, frame
+        await mine.tell(type="ping", data=None)
+        await mine.wait("pong")
         await mine.nothing_but()
+
+
+async def test_a_signal_of_a_mebibyte_harms_nobody_but_its_sender(server: ServerProcess, people: People) -> None:
+    alice, bob = await people("alice", "bob")
+    async with wire.messenger(server, alice) as mine, wire.messenger(server, bob) as his:
+        await mine.tell(type="call.offer", data={"to_user_id": bob.id, "sdp": "v" * 2**20})
+        with pytest.raises(websockets.ConnectionClosedError) as closed:
+            await mine.wait("call.ringing")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+        await his.nothing_but("presence")
 
 
 async def test_a_real_webrtc_stack_connects_through_the_server(server: ServerProcess, people: People) -> None:

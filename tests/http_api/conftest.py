@@ -28,8 +28,14 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 @pytest.fixture
-async def world(serve: Serve, database: Path) -> AsyncIterator[World]:
-    world = World(database)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+async def world(serve: Serve, backend: str, database: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    mysql_url = request.getfixturevalue("mysql_url") if backend == "mysql" else None
+    world = World(database, mysql_url=mysql_url)
     await world.start()
     world.meet(await serve(world.app()))
     yield world

@@ -1,5 +1,6 @@
 """The whole server's OpenAPI document, and that its examples look like its answers."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,20 @@ async def test_operations_have_ids_and_summaries_of_their_own(document: dict[str
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all(operation["summary"] and operation["responses"] for operation in operations)
+
+
+async def test_it_says_which_codes_a_body_may_have(document: dict[str, Any]) -> None:
+    codes: dict[str, set[str]] = {"messenger": set(), "social": set()}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for response in operation["responses"].values():
+                for dialect in codes.keys() & set(operation["tags"]):
+                    codes[dialect] |= set(re.findall(r"^- `(\d+)` .", response["description"], re.MULTILINE))
+    business = {*range(10001, 10009), *range(20001, 20005), *range(30001, 30004), 40001, 50001}
+    assert codes["messenger"] == {str(code) for code in (400, 403, 404, 409, 422, *business)}
+    assert codes["social"] == {"40000", "40001"}
+    responses = document["paths"]["/api/auth/login"]["post"]["responses"]
+    assert "- `10002` 密码错误" in responses["401"]["description"]
 
 
 async def test_it_names_no_other_host(world: World) -> None:

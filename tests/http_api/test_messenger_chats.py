@@ -7,8 +7,10 @@ import pytest
 
 from protocol.times import iso_time
 from tests.http_api.messenger_people import ok, refused
-from tests.http_api.world import Person, World
+from tests.http_api.world import ON_BOTH_STORES, Person, World
 from tests.world import NOBODY
+
+pytestmark = ON_BOTH_STORES
 
 
 async def private(one: Person, other: Person) -> int:
@@ -95,10 +97,16 @@ async def test_a_private_chat_is_the_one_of_the_other_dialects(world: World) -> 
         ({"type": "private", "members": []}, 422, 422),
         ({"type": "private", "members": [NOBODY]}, 404, 10001),
         ({"type": "private", "members": [1, 2]}, 422, 422),
+        ({"name": "g", "members": list(range(NOBODY, NOBODY + 500))}, 400, 400),
     ],
 )
 async def test_chats_that_are_refused(world: World, body: dict[str, Any], status: int, code: int) -> None:
     await refused(await world.person(), status, code, "POST", "/api/chats", body)
+
+
+async def test_nobody_chats_with_oneself(world: World) -> None:
+    alice = await world.person()
+    await refused(alice, 400, 400, "POST", "/api/chats", {"type": "private", "members": [alice.id]})
 
 
 async def test_a_message_and_its_life(world: World) -> None:
@@ -182,6 +190,11 @@ async def test_pages_and_filters(world: World) -> None:
     assert ([each["content"] for each in oldest["messages"]], oldest["has_more"]) == (texts[:4], False)
     assert await contents(bob, chat, f"?before={sent[2]['id']}") == texts[:2]
     assert await contents(bob, chat, f"?after={sent[4]['id']}") == ["Text 5", "50%_off"]
+    following = await page(bob, chat, f"?after={sent[0]['id']}&limit=2")
+    assert [each["content"] for each in following["messages"]] == texts[1:3]
+    assert (following["total"], following["has_more"]) == (6, True)
+    assert await contents(bob, chat, f"?after={sent[0]['id']}&limit=2&offset=4") == ["Text 5", "50%_off"]
+    assert await contents(bob, chat, f"?after={sent[0]['id']}&before={sent[4]['id']}&limit=2") == texts[2:4]
     assert await contents(bob, chat, "?search=TEXT%203") == ["Text 3"]
     assert await contents(bob, chat, "?search=%25_") == ["50%_off"]
     assert await contents(bob, chat, "?search=%25") == ["50%_off"]
@@ -226,6 +239,9 @@ async def test_scheduled_and_self_deleting_messages(world: World) -> None:
         "total": 1,
         "has_more": False,
     }
+    after = f"?after={(await page(bob, chat))['messages'][0]['id']}"
+    assert await contents(alice, chat, after) == ["later"]
+    assert await contents(alice, chat, f"{after}&offset=1") == await contents(bob, chat, after) == []
     one = f"/api/messages/{later['id']}"
     await refused(bob, 404, 20003, "PUT", one, {"content": "x"})
     assert (await ok(alice, "PUT", one, {"content": "better"}))["content"] == "better"

@@ -128,6 +128,8 @@ async def test_messenger_messages_carry_and_forward_files(world: World) -> None:
         file["url"],
         file["thumbnail"],
     )
+    video = body | {"type": "video"}
+    await messenger.refused(alice, 400, 30002, "POST", f"/api/chats/{ours}/messages", video)
     assert (await bob.request("GET", file["url"])).status == 200
     await messenger.refused(carol, 403, 403, "GET", file["url"])
     await messenger.refused(carol, 403, 403, "POST", f"/api/chats/{theirs}/messages", body)

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.http_api.social_people import ok, refused
-from tests.http_api.world import Person, World
+from tests.http_api.world import ON_BOTH_STORES, Person, World
 from tests.world import NOBODY, PASSWORD
+
+pytestmark = ON_BOTH_STORES
 
 SOMEBODY = {"username": "newcomer", "password": "123456", "email": "new@example.com"}
 
@@ -44,6 +46,7 @@ async def test_register_log_in_and_refresh(world: World) -> None:
     "change",
     [
         {"username": "ab"},
+        {"username": "  ab "},
         {"username": "x" * 21},
         {"username": 123},
         {"password": "12345"},

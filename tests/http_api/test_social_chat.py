@@ -3,8 +3,10 @@
 import pytest
 
 from tests.http_api.social_people import ok, refused
-from tests.http_api.world import Person, World
+from tests.http_api.world import ON_BOTH_STORES, Person, World
 from tests.world import NOBODY
+
+pytestmark = ON_BOTH_STORES
 
 
 async def say(sender: Person, other: Person, content: str = "hi", **fields: object) -> dict[str, object]:

@@ -3,8 +3,10 @@
 import asyncio
 
 from tests.http_api.social_people import befriend, ok, refused
-from tests.http_api.world import World
+from tests.http_api.world import ON_BOTH_STORES, World
 from tests.world import NOBODY
+
+pytestmark = ON_BOTH_STORES
 
 
 async def test_from_request_to_friends(world: World) -> None:

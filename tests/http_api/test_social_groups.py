@@ -3,8 +3,10 @@
 from typing import Any
 
 from tests.http_api.social_people import ok, refused
-from tests.http_api.world import Person, World
+from tests.http_api.world import ON_BOTH_STORES, Person, World
 from tests.world import NOBODY
+
+pytestmark = ON_BOTH_STORES
 
 
 async def create(owner: Person, *members: Person, **fields: Any) -> int:
@@ -69,6 +71,8 @@ async def test_members_roles_and_mutes(world: World) -> None:
     for role in (-1, 3, "1", True, None):
         await refused(alice, 400, "POST", set_role, {"group_id": group, "user_id": bob.id, "role": role})
     await refused(bob, 403, "POST", set_role, {"group_id": group, "user_id": carol.id, "role": 1})
+    for person in (bob, carol):  # also where nothing would change
+        await refused(person, 403, "POST", set_role, {"group_id": group, "user_id": carol.id, "role": 0})
     await refused(alice, 404, "POST", set_role, {"group_id": group, "user_id": NOBODY, "role": 1})
     mute = "/group/mute/member"
     body = {"group_id": group, "user_id": carol.id, "duration": 60}

@@ -1,9 +1,10 @@
-"""A whole server behind the HTTP edge, on SQLite in a temporary file, and the people who use it."""
+"""A whole server behind the HTTP edge, and the people who use it."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pytest
 from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
@@ -25,6 +26,11 @@ from storage.inprocess.codes import InProcessShortCodes
 from storage.inprocess.limits import InProcessRateLimiter
 from tests.world import PASSWORD, Rules
 
+ON_BOTH_STORES: Final = pytest.mark.parametrize(
+    "backend", ["sqlite", pytest.param("mysql", marks=pytest.mark.slow)], indirect=True
+)
+"""For modules whose tests all take the `world`."""
+
 
 class RecordingCodeSender:
     """Where a phone would be."""
@@ -42,9 +48,14 @@ class World(Rules):
     client: TestClient[web.Request, web.Application]
 
     def __init__(
-        self, database: Path, *, limits: AccountLimits | None = None, file_limits: FileLimits | None = None
+        self,
+        database: Path,
+        *,
+        mysql_url: str | None = None,
+        limits: AccountLimits | None = None,
+        file_limits: FileLimits | None = None,
     ) -> None:
-        super().__init__(database, limits=limits, file_limits=file_limits)
+        super().__init__(database, mysql_url=mysql_url, limits=limits, file_limits=file_limits)
         self._people = 0
         self.code_sender = RecordingCodeSender()
         self.loopback = Loopback()
@@ -89,7 +100,7 @@ class World(Rules):
         messenger = messenger_groups(
             accounts=self.accounts,
             codes=LoginCodes(
-                codes=InProcessShortCodes(),
+                codes=InProcessShortCodes(lambda: self.clock.at_ms / 1000),
                 sender=self.code_sender,
                 limiter=InProcessRateLimiter(),
                 limits=CodeLimits(),

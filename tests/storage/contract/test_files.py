@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.answer import answer
-from domain.errors import FileNotFound, Forbidden, InvalidValue, QuotaExceeded
+from domain.errors import FileNotFound, Forbidden, QuotaExceeded, UnsupportedType
 from domain.events import MessageRecalled
 from domain.model import Draft, FileRef, MemberStatus, Message, MessageKind, MessageState, Role
 from domain.records import StoredFile
@@ -175,7 +175,7 @@ async def test_scheduled_messages_hold_but_do_not_show(world: World) -> None:
         (0, {"file_id": "nothing"}, FileNotFound),
         (0, {"file_id": "expired"}, FileNotFound),
         (1, {"file_id": "one"}, Forbidden),
-        (0, {"file_id": "one", "kind": MessageKind.IMAGE}, InvalidValue),
+        (0, {"file_id": "one", "kind": MessageKind.IMAGE}, UnsupportedType),
         (1, {"file_id": "public"}, None),
         (0, {"file_id": "one"}, None),
     ],
