@@ -261,7 +261,10 @@ class Files:
         file = existing(await self._store.access(file_id, user_id), self._clock.now_ms())
         if file.uploader_id != user_id:
             raise Forbidden("only its uploader may delete a file")
-        await self._delete_blobs(await self._store.delete(file))
+        blobs = await self._store.delete(file)
+        if blobs is None:
+            raise FileNotFound
+        await self._delete_blobs(blobs)
 
     async def _delete_blobs(self, keys: list[str]) -> None:
         try:

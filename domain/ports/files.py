@@ -40,8 +40,9 @@ class FileStore(Protocol):
 
     async def count_download(self, file: StoredFile) -> None: ...
 
-    async def delete(self, file: StoredFile) -> list[str]:
-        """Deletes the row, if it is there; answers the blobs that no row names any more, nor ever will."""
+    async def delete(self, file: StoredFile) -> list[str] | None:
+        """Deletes the row; answers the blobs that no row names any more, nor ever will. None if the row was not there:
+        of those who delete it at once, one is answered a list."""
         ...
 
     async def delete_expired(self, now_ms: int, limit: int) -> tuple[int, list[str]]:

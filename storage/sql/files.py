@@ -173,9 +173,10 @@ class SqlFileStore:
                 update(files).where(files.c.id == file.id).values(download_count=files.c.download_count + 1)
             )
 
-    async def delete(self, file: StoredFile) -> list[str]:
+    async def delete(self, file: StoredFile) -> list[str] | None:
         async with self._database.writing() as connection:
-            return await _delete(connection, [file.id])
+            deleted, blobs = await _delete(connection, [file.id])
+            return blobs if deleted else None
 
     async def delete_expired(self, now_ms: int, limit: int) -> tuple[int, list[str]]:
         async with self._database.writing() as connection:
@@ -189,7 +190,7 @@ class SqlFileStore:
             )
             locked = list(candidates)
             free = list(await connection.scalars(select(files.c.id).where(files.c.id.in_(locked), ~is_held)))
-            return len(free), await _delete(connection, free)
+            return await _delete(connection, free)
 
     async def unreferenced(self, blobs: Collection[str]) -> list[str]:
         keys = [[key] for key in blobs]
@@ -228,11 +229,12 @@ async def _lock_equal(connection: AsyncConnection, sha256: str) -> Row | None:
     return None
 
 
-async def _delete(connection: AsyncConnection, ids: Collection[int]) -> list[str]:
-    """Deletes rows; the blobs that none names any more."""
-    rows = await connection.execute(
+async def _delete(connection: AsyncConnection, ids: Collection[int]) -> tuple[int, list[str]]:
+    """Deletes rows; how many there were, and the blobs that none names any more."""
+    found = await connection.execute(
         select(files.c.blob, files.c.thumbnail_blob).where(files.c.id.in_(ids)).with_for_update()
     )
+    rows = found.all()
     keys = {key for row in rows for key in row if key is not None}
     await connection.execute(delete(file_shares).where(file_shares.c.file_id.in_(ids)))
     await connection.execute(delete(files).where(files.c.id.in_(ids)))
@@ -241,4 +243,4 @@ async def _delete(connection: AsyncConnection, ids: Collection[int]) -> list[str
         for column in (files.c.blob, files.c.thumbnail_blob)
         for key in await connection.scalars(select(column).where(column.in_(keys)))
     }
-    return sorted(keys - still)
+    return len(rows), sorted(keys - still)
