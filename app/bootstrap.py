@@ -32,6 +32,7 @@ from domain.ports import EventHandler
 from gateway.hub import Hub
 from gateway.listener import Reception
 from gateway.stats import GatewayStats
+from http_api.handover import Handover
 from http_api.loopback import Loopback
 from http_api.server import build_probes_app
 
@@ -144,6 +145,8 @@ class Server:
             readiness=readiness,
             metrics=registry,
         )
+        handover = Handover()
+        app.middlewares.insert(0, handover.middleware)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_DRAIN_S)
         await runner.setup()
         opened.push_async_callback(runner.cleanup)
@@ -166,13 +169,13 @@ class Server:
         assert http is not None
         loopback.attach(http)
         endpoints = [] if config.server.role == "http" else socket_endpoints()
+
+        def reception() -> Reception:
+            return Reception(edge, endpoints, http, use_cases.accounts, self._tasks.spawn)
+
+        handover.attach(reception, lambda path: any(each.pattern.fullmatch(path) for each in endpoints))
         await self._listen_for_metrics(opened, readiness, registry)
-        await self._listen(
-            opened,
-            lambda: Reception(edge, endpoints, http, use_cases.accounts, self._tasks.spawn),
-            self.sockets.http,
-            "--port",
-        )
+        await self._listen(opened, reception, self.sockets.http, "--port")
         await self._listen(opened, edge.tcp, self.sockets.tcp, "--tcp-port")
         self._tasks.repeat(use_cases.timers.work, LOOK_FOR_DUE_EVERY_S, "scheduled messages")
         self._tasks.repeat(use_cases.sending.work, LOOK_FOR_DUE_EVERY_S, "notifications to everybody")

@@ -8,7 +8,7 @@ class GatewayConfig:
     """Sizes in bytes, times in seconds. 0 switches a limit off where that is said."""
 
     heartbeat_s: float = 30.0
-    """A session that was silent this long is pinged (WebSocket) or should ping (TCP); after 2.5 times it is closed."""
+    """How often sessions get a heartbeat (and a WebSocket ping); one that is silent for 2.5 times this is closed."""
 
     hello_timeout_s: float = 10.0
     """For the request head, and for the hello of a native session whose handshake carried no token."""

@@ -225,6 +225,9 @@ class WebSocketConnection(Connection):
         return websocket.encode_close(code, reason)
 
     def after_farewell(self) -> None:
+        if self._reader.error is not None:
+            # The peer's answer could not be read, so it need not wait for ours to it.
+            self.transport.write_eof()
         self._edge.wheel.add(self, self._edge.close_ticks)
 
     def ping(self) -> None:

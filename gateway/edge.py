@@ -174,7 +174,8 @@ class Edge:
             self._presence.disconnected(profile.id)
 
     def check_deadline(self, connection: Connection, now: int) -> int:
-        """See `Expiring`. Activity only notes the time, so the heartbeat of a busy connection costs nothing."""
+        """See `Expiring`. Activity only notes the time. The heartbeat comes to busy sessions too: clients may count on
+        it, also those whose library answers and sends pings on its own."""
         if connection.close_code:
             connection.abort()
             return 0
@@ -185,16 +186,16 @@ class Edge:
         if hello_by is not None and now >= hello_by and not session.is_authenticating:
             connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
             return 0
-        patience = self._heartbeat_ticks if hello_by is None else max(1, hello_by - now)
         if silent >= self._silent_ticks:
             connection.close(CloseCode.HEARTBEAT_TIMEOUT, "no sign of life")
             connection.abort()
             return 0
-        if silent < self._heartbeat_ticks:
-            return min(self._heartbeat_ticks - silent, patience)
+        patience = self._silent_ticks - silent
+        if hello_by is not None:
+            return min(max(1, hello_by - now), patience)
         connection.ping()
         session.reply(Heartbeat(self._clock.now_ms()))
-        return min(self._heartbeat_ticks, self._silent_ticks - silent, patience)
+        return min(self._heartbeat_ticks, patience)
 
     # Authentication
 

@@ -121,8 +121,8 @@ def bind_form(model: type[BaseModel], content_type: str, payload: bytes, faults:
     pairs: list[tuple[str, str]] = []
     if content_type == "application/x-www-form-urlencoded":
         try:
-            text = payload.decode("ascii")
-            pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
+            # Not only ASCII, as it should be: what clients forgot to escape is understood all the same.
+            pairs = parse_qsl(payload.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
         except ValueError:
             faults.append(Fault(("body",), "must be a URL-encoded form in UTF-8", "form_invalid"))
             return None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from domain.conversations import (
     DEFAULT_MAX_MEMBERS,
@@ -30,11 +30,19 @@ from protocol.fields import (
     RequestModel,
 )
 
-StandardId = Annotated[str, StringConstraints(min_length=1, max_length=20), NotBlank]
+
+def _printable(text: str) -> str:
+    if not text.strip().isprintable():
+        raise ValueError("must be printable")
+    return text
+
+
+StandardId = Annotated[str, StringConstraints(min_length=1, max_length=20), NotBlank, AfterValidator(_printable)]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), NotBlank]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_CHARS)]
 FileId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_FILE_ID_CHARS)]
-Degrees = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+Degrees = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[+-]?[0-9]+(\.[0-9]+)?$")]
+"""Decimal degrees as text; whether they are on Earth is a question of the value, not of the form."""
 GroupName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS), NotBlank]
 Description = Annotated[str, StringConstraints(max_length=MAX_DESCRIPTION_CHARS)]
 Url = Annotated[str, StringConstraints(max_length=500)]

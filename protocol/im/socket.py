@@ -82,6 +82,12 @@ class _Location(msgspec.Struct, tag_field="type", tag="location"):
         return commands.UpdateLocation(self.latitude, self.longitude, self.accuracy)
 
 
+class _Named(msgspec.Struct):
+    """All that matters of a frame that is refused."""
+
+    client_msg_id: commands.ClientMsgId = None
+
+
 _Frame = _Message | _Ping | _Typing | _Read | _Location
 
 
@@ -93,6 +99,7 @@ class ImSocket:
 
     def __init__(self) -> None:
         self._decoder = msgspec.json.Decoder(_Frame)
+        self._named = msgspec.json.Decoder(_Named)
 
     def decode(self, payload: bytes) -> Sequence[Command | Failure]:
         try:
@@ -100,9 +107,15 @@ class ImSocket:
         except msgspec.ValidationError as error:
             text = str(error)
             code = "unknown_type" if text.endswith("`$.type`") else "invalid_value"
-            return (Failure(None, code, text[:MAX_TEXT_CHARS]),)
+            return (Failure(None, code, text[:MAX_TEXT_CHARS], client_msg_id=self._client_msg_id(payload)),)
         except (ValueError, RecursionError):
             return (Failure(None, "malformed", "the frame is not a JSON object in UTF-8"),)
+
+    def _client_msg_id(self, payload: bytes) -> str | None:
+        try:
+            return self._named.decode(payload).client_msg_id
+        except (ValueError, RecursionError):
+            return None
 
     def encode(self, item: Event | Reply) -> bytes | None:
         shape = _SHAPES.get(type(item))

@@ -83,6 +83,10 @@ async def test_bad_frames(server: ServerProcess, people: People, data: bytes, co
     raw = await Raw.connect(server, alice.token)
     raw.writer.write(data)
     assert await raw.close_code() == code
+    if code != 1000:
+        raw.writer.write(frame(8, struct.pack(">H", code)))
+    async with asyncio.timeout(3):
+        assert await raw.reader.read() == b"", "answered, the close waits for nothing more"
     raw.writer.close()
 
 

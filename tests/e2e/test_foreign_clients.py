@@ -63,6 +63,32 @@ async def test_aiohttp_as_client(server: ServerProcess, people: People) -> None:
     assert [message["content"] for message in page["messages"]] == ["x" * 4000]
 
 
+async def test_a_connection_that_carried_requests_becomes_a_socket(server: ServerProcess, people: People) -> None:
+    """Clients with a pool send the handshake on a connection that they have."""
+    alice, bob = await people("alice", "bob")
+    conversation = await alice.single(bob)
+    headers = {"Authorization": f"Bearer {alice.token}"}
+    path = f"/ws/{alice.id}"
+    async with (
+        aiohttp.ClientSession(server.url, headers=headers, connector=aiohttp.TCPConnector(limit=1)) as http,
+        asyncio.timeout(20),
+    ):
+        for _ in range(2):
+            async with http.get("/api/v1/users/me") as response:
+                assert (await response.json())["id"] == alice.id
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(f"/ws/{bob.id}")
+            assert refused.value.status == 403
+            async with http.get("/api/v1/users/me") as response:
+                assert response.status == 200
+            async with http.ws_connect(path) as socket:
+                assert (await socket.receive_json())["type"] == "connection_established"
+                await socket.send_json({"type": "message", "conversation_id": conversation, "content": "x" * 4000})
+                assert (await socket.receive_json())["type"] == "message_status"
+    page = await bob.request("GET", f"/api/v1/messages/conversation/{conversation}")
+    assert [message["content"] for message in page["messages"]] == ["x" * 4000] * 2
+
+
 async def test_a_browser_passes_its_token_as_a_subprotocol(server: ServerProcess, people: People) -> None:
     (alice,) = await people("alice")
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

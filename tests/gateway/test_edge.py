@@ -14,7 +14,7 @@ from gateway.config import GatewayConfig
 from gateway.session import Session
 from protocol.close_codes import CloseCode
 from protocol.commands import Ping, Sync
-from protocol.native.packets import MessagePacket, PongPacket, SyncedPacket
+from protocol.native.packets import HeartbeatPacket, MessagePacket, PongPacket, SyncedPacket
 from tests.gateway.world import gateway
 from tests.world import PASSWORD
 
@@ -31,6 +31,20 @@ async def test_a_stranger_gains_no_time_by_talking(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
         assert stranger.connection.close_code == CloseCode.HELLO_TIMEOUT
         assert not member.connection.close_code
+
+
+async def test_a_busy_session_gets_its_heartbeats_too(tmp_path: Path) -> None:
+    """Clients whose library pings on its own would never see one."""
+    async with gateway(tmp_path, GatewayConfig(heartbeat_s=0.1)) as running:
+        member, stranger = await running.session(5), await running.stranger()
+        heard = asyncio.create_task(member.until(3))
+        while not heard.done():
+            for peer in (member, stranger):
+                peer.end.send(EMPTY_FRAME)
+            await asyncio.sleep(0.01)
+        assert {type(packet) for packet in await heard} == {HeartbeatPacket}
+        with pytest.raises(BlockingIOError):
+            stranger.end.recv(1)
 
 
 async def test_nothing_of_a_session_waits_for_the_garbage_collector(tmp_path: Path) -> None:

@@ -387,6 +387,13 @@ async def test_delete(world: World) -> None:
     assert kept(world) == []
 
 
+async def test_of_many_who_delete_a_file_at_once_one_does(world: World) -> None:
+    alice = await world.person()
+    file = await alice.upload(png(), "a.png")
+    deletions = (alice.status("DELETE", f"{FILES}/{file['file_id']}") for _ in range(5))
+    assert sorted(await asyncio.gather(*deletions)) == [204, 404, 404, 404, 404]
+
+
 @pytest.mark.parametrize(
     "file_id", ["../../lock", "%2e%2e%2flock", "thumb_", "thumb_thumb_x", "';--", "%00", "%ff", "x" * 500]
 )

@@ -177,6 +177,7 @@ async def test_an_optional_body(client: Client) -> None:
         (b"username=a&password=b", "application/x-www-form-urlencoded", 200),
         (b"username=a&password=b", "application/x-www-form-urlencoded; charset=utf-8", 200),
         (b"username=%E9%A3%9E&password=a+b%2B", "application/x-www-form-urlencoded", 200),
+        ("username=飞&password=b".encode(), "application/x-www-form-urlencoded", 200),
         (b"username=a", "application/x-www-form-urlencoded", 422),
         (b"", "application/x-www-form-urlencoded", 422),
         (b"username=%FF&password=b", "application/x-www-form-urlencoded", 422),

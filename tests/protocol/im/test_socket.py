@@ -405,6 +405,15 @@ def test_refused_frames(frame: Any) -> None:
     assert failure.code == "invalid_value"
 
 
+@pytest.mark.parametrize(
+    ("key", "shown_key"), [('"k"', "k"), ("5", None), ('""', None), ('"' + "x" * 65 + '"', None), ('"k', None)]
+)
+def test_a_refusal_names_the_message(key: str, shown_key: str | None) -> None:
+    (failure,) = SOCKET.decode(b'{"type":"message","conversation_id":0,"client_msg_id":%s}' % key.encode())
+    assert isinstance(failure, Failure)
+    assert failure.client_msg_id == shown_key
+
+
 @pytest.mark.parametrize("kind", ["admin", "Message", "", "x" * 10_000, 1, None, ["ping"]])
 def test_unknown_types(kind: Any) -> None:
     failure = decoded({"type": kind})
