@@ -35,6 +35,7 @@ from gateway.stats import GatewayStats
 from http_api.handover import Handover
 from http_api.loopback import Loopback
 from http_api.server import build_probes_app
+from protocol.framing.http_head import MAX_HEAD_BYTES
 
 log = structlog.get_logger("server")
 
@@ -147,7 +148,15 @@ class Server:
         )
         handover = Handover()
         app.middlewares.insert(0, handover.middleware)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=HTTP_DRAIN_S)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=HTTP_DRAIN_S,
+            # The listener has refused what is longer, in words of ours.
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+        )
         await runner.setup()
         opened.push_async_callback(runner.cleanup)
         opened.push_async_callback(edge.drain)

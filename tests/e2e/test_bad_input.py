@@ -5,6 +5,7 @@ import json
 import struct
 from typing import Any
 
+import aiohttp
 import pytest
 import websockets
 
@@ -269,3 +270,19 @@ async def test_huge_request_heads_and_other_protocols(server: ServerProcess) -> 
         async with asyncio.timeout(10):
             assert (await reader.read(64)).startswith(answer), request[:40]
         writer.close()
+
+
+async def test_long_heads_are_read_or_refused_in_our_form(server: ServerProcess) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.get("/api/v1/users/me", headers={"X-Long": "x" * 12_000}) as answer:
+            assert answer.status == 401
+            assert "detail" in await answer.json()
+        async with http.get("/api/v1/users/me", params={"long": "x" * 12_000}) as answer:
+            assert answer.status == 401
+    for path, header in (("/" + "x" * 20_000, "x"), ("/", "x" * 20_000)):
+        async with (
+            aiohttp.ClientSession(server.url) as http,
+            http.get(path, headers={"X-Long": header}) as answer,
+        ):
+            assert answer.status == (414 if header == "x" else 431)
+            assert "xxx" not in await answer.text()
