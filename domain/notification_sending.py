@@ -102,31 +102,6 @@ class NotificationSending:
         reached = {record.user_id for record in records}
         return Sent(records, tuple(user_id for user_id in wanted if user_id not in reached))
 
-    async def notify(
-        self,
-        user_ids: Sequence[int],
-        kind: NotificationKind,
-        title: str,
-        content: str,
-        conversation_id: int | None = None,
-    ) -> None:
-        """From the server itself, over every channel that its recipients want. About a conversation: to those who have
-        nothing unread about it."""
-        now_ms = self._clock.now_ms()
-        recipients = [each for each in await self._store.recipients(user_ids) if is_kind_wanted(each.preferences, kind)]
-        draft = Notification(
-            id=0,
-            uuid=str(uuid.uuid4()),
-            kind=kind,
-            title=title,
-            content=content,
-            channels=tuple(Channel),
-            created_at_ms=now_ms,
-            updated_at_ms=now_ms,
-        )
-        if recipients:
-            await self._deliver(draft, recipients, conversation_id=conversation_id)
-
     async def get(self, notification_uuid: str) -> NotificationView:
         """RecordNotFound."""
         view = await self._contents.get(notification_uuid)
@@ -175,6 +150,9 @@ class NotificationSending:
         """The next users; as far as it has come."""
         page = await self._contents.fan_out_page(fan_out, FAN_OUT_BATCH)
         reached = page[-1].user_id if len(page) == FAN_OUT_BATCH else fan_out.up_to_user_id
+        if notification.created_by_id is None:
+            # The server's own are for those who want them; an administrator's are in every list.
+            page = [each for each in page if is_kind_wanted(each.preferences, notification.kind)]
         await self._deliver(notification, page, step=(fan_out, reached))
         moved = await self._contents.fan_out(fan_out.id)
         return moved or msgspec.structs.replace(fan_out, cursor=fan_out.up_to_user_id)
@@ -227,11 +205,10 @@ class NotificationSending:
         notification: Notification,
         to: Sequence[Recipient],
         step: tuple[FanOut, int] | None = None,
-        conversation_id: int | None = None,
     ) -> list[NotificationRecord]:
         now_ms = self._clock.now_ms()
         planned = {each.user_id: plan(notification, each, self._available, now_ms) for each in to}
-        records = await self._contents.send(notification, planned, now_ms, arrived, step, conversation_id)
+        records = await self._contents.send(notification, planned, now_ms, arrived, step)
         for record in records or ():
             if is_told(planned[record.user_id]) and self._directory.is_online(record.user_id):
                 self._bus.publish(arrived(notification, record), Audience((record.user_id,)))

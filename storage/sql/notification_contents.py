@@ -1,17 +1,13 @@
 """The contents of notifications, and how they come into the lists of their recipients."""
 
-import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from domain.errors import Unavailable
-from domain.events import Event
 from domain.records import (
-    Channel,
     DeliveryState,
     FanOut,
     Notification,
@@ -20,12 +16,13 @@ from domain.records import (
     PlannedDelivery,
     Recipient,
 )
-from storage.sql import changes
+from storage.sql import notification_plans as plans
 from storage.sql import notification_rows as rows
 from storage.sql.database import Database, inserted_id
 from storage.sql.dialects import Query, one_of
-from storage.sql.errors import UniqueViolation
-from storage.sql.plan import Plan
+from storage.sql.gate import WriteGate
+from storage.sql.notification_plans import EventOf
+from storage.sql.plan import Plan, Writer
 from storage.sql.record_tables import (
     notification_deliveries,
     notification_fan_outs,
@@ -35,8 +32,6 @@ from storage.sql.record_tables import (
 )
 from storage.sql.rows import Row
 from storage.sql.tables import users
-
-_MAX_TRIES: Final = 3
 
 _views: Final = select(*rows.CONTENT_COLUMNS, users.c.uuid).select_from(
     notifications.outerjoin(users, users.c.id == notifications.c.created_by_id)
@@ -81,8 +76,6 @@ _DELIVERIES: Final = Query(
     .group_by(notification_deliveries.c.channel, notification_deliveries.c.state)
 )
 
-EventOf = Callable[[Notification, NotificationRecord], Event]
-
 
 def _list_plan(offset: int, limit: int) -> Plan[tuple[list[NotificationView], int]]:
     total: int = (yield _COUNT, {})[0][0]
@@ -97,12 +90,14 @@ def _fan_out(row: Row) -> FanOut:
 class SqlNotificationContents:
     """Implements `domain.ports.NotificationContents`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: Writer, gate: WriteGate) -> None:
         self._database = database
+        self._writer = writer
+        self._gate = gate
 
     async def add(self, draft: Notification) -> NotificationView:
-        async with self._database.writing() as connection:
-            await _insert(connection, draft)
+        async with self._gate:
+            await self._writer.write(partial(plans.add_plan, [draft]))
         found = await self.get(draft.uuid)
         assert found is not None
         return found
@@ -131,7 +126,7 @@ class SqlNotificationContents:
                 await connection.execute(
                     update(notification_records)
                     .where(of_it)
-                    .values(hidden_at_ms=_hidden_at_ms(fields["expires_at_ms"]))
+                    .values(hidden_at_ms=rows.hidden_at_ms(fields["expires_at_ms"]))
                 )
             if "scheduled_at_ms" in fields:
                 due_ms = fields["scheduled_at_ms"] or now_ms
@@ -173,16 +168,10 @@ class SqlNotificationContents:
         now_ms: int,
         event: EventOf,
         step: tuple[FanOut, int] | None = None,
-        conversation_id: int | None = None,
     ) -> list[NotificationRecord] | None:
-        for _ in range(_MAX_TRIES):
-            try:
-                async with self._database.writing() as connection:
-                    return await _send(connection, notification, planned, now_ms, event, step, conversation_id)
-            except UniqueViolation:
-                # Another process has just sent it to one of them.
-                continue
-        raise Unavailable
+        plan = partial(plans.send_plan, notification, planned, now_ms, event, step)
+        async with self._gate:
+            return await self._writer.write(plan)
 
     async def start_fan_out(self, notification_id: int, now_ms: int) -> FanOut:
         async with self._database.writing() as connection:
@@ -219,97 +208,3 @@ class SqlNotificationContents:
     async def delivery_counts(self, notification_id: int) -> dict[tuple[str, str], int]:
         found = await self._database.query(_DELIVERIES, notification_id=notification_id)
         return {(row[0], row[1]): row[2] for row in found}
-
-
-def _hidden_at_ms(expires_at_ms: int | None) -> int:
-    return rows.NO_END_MS if expires_at_ms is None else expires_at_ms
-
-
-async def _insert(connection: AsyncConnection, draft: Notification) -> int:
-    fields = {name: getattr(draft, name) for name in draft.__struct_fields__ if name != "id"}
-    return inserted_id(await connection.execute(insert(notifications).values(**rows.content_values(fields))))
-
-
-async def _send(
-    connection: AsyncConnection,
-    notification: Notification,
-    planned: Mapping[int, Sequence[PlannedDelivery]],
-    now_ms: int,
-    event: EventOf,
-    step: tuple[FanOut, int] | None,
-    conversation_id: int | None,
-) -> list[NotificationRecord] | None:
-    if notification.id:
-        locked = select(notifications.c.id).where(notifications.c.id == notification.id).with_for_update()
-        if (await connection.execute(locked)).first() is None:
-            return None
-    else:
-        notification = msgspec.structs.replace(notification, id=await _insert(connection, notification))
-    of_it = notification_records.c.notification_id == notification.id
-    has_it = select(notification_records.c.user_id).where(of_it, notification_records.c.user_id.in_(list(planned)))
-    served = {row[0] for row in await connection.execute(has_it)}
-    if conversation_id is not None:
-        about_it = notification_records.c.open_conversation_id == conversation_id
-        told = select(notification_records.c.user_id).where(about_it, notification_records.c.user_id.in_(list(planned)))
-        served |= {row[0] for row in await connection.execute(told)}
-    new_ids = sorted(planned.keys() - served)
-    if step is not None and not await _move(connection, *step, len(new_ids)):
-        return None
-    if not new_ids:
-        return []
-    await connection.execute(
-        insert(notification_records),
-        [
-            {
-                "uuid": str(uuid.uuid4()),
-                "notification_id": notification.id,
-                "user_id": user_id,
-                "visible_at_ms": max(now_ms, notification.scheduled_at_ms or 0),
-                "hidden_at_ms": _hidden_at_ms(notification.expires_at_ms),
-                "open_conversation_id": conversation_id,
-                "created_at_ms": now_ms,
-            }
-            for user_id in new_ids
-        ],
-    )
-    stored = await connection.execute(
-        select(*rows.RECORD_COLUMNS)
-        .where(and_(of_it, notification_records.c.user_id.in_(new_ids)))
-        .order_by(notification_records.c.id)
-    )
-    records = [rows.record(row) for row in stored]
-    deliveries = [
-        {
-            "record_id": record.id,
-            "user_id": record.user_id,
-            "channel": each.channel.value,
-            "state": each.state.value,
-            "due_at_ms": each.due_at_ms,
-            "updated_at_ms": now_ms,
-        }
-        for record in records
-        for each in planned[record.user_id]
-    ]
-    if deliveries:
-        await connection.execute(insert(notification_deliveries), deliveries)
-    await changes.keep(
-        connection,
-        [
-            row
-            for record in records
-            for each in planned[record.user_id]
-            if each.channel is Channel.WEBSOCKET and each.state is DeliveryState.DELIVERED
-            for row in changes.change_rows(event(notification, record), None, now_ms, record.user_id)
-        ],
-    )
-    return records
-
-
-async def _move(connection: AsyncConnection, fan_out: FanOut, cursor: int, count: int) -> bool:
-    columns = notification_fan_outs.c
-    moved = await connection.execute(
-        update(notification_fan_outs)
-        .where(columns.id == fan_out.id, columns.cursor == fan_out.cursor, columns.cursor < cursor)
-        .values(cursor=cursor, sent=columns.sent + count, is_done=cursor >= fan_out.up_to_user_id)
-    )
-    return moved.rowcount > 0

@@ -50,8 +50,11 @@ group_notices = table(
     ref("conversation_id"),
     ref("operator_id"),
     ref("target_id"),
+    flag("is_told"),
     ms("created_at_ms"),
+    Index(None, "is_told"),
 )
+"""`is_told`: notifications have been made of it."""
 
 group_notice_recipients = table(
     "group_notice_recipients",

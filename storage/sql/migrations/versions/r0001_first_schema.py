@@ -215,10 +215,12 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.BigInteger(), nullable=False),
         sa.Column("operator_id", sa.BigInteger(), nullable=False),
         sa.Column("target_id", sa.BigInteger(), nullable=False),
+        sa.Column("is_told", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_group_notices")),
         **ON_MYSQL,
     )
+    op.create_index(op.f("ix_group_notices_is_told"), "group_notices", ["is_told"], unique=False)
     op.create_table(
         "group_notice_recipients",
         sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -591,6 +593,7 @@ def downgrade() -> None:
     op.drop_table("invite_codes")
     op.drop_table("hidden_messages")
     op.drop_table("group_notice_recipients")
+    op.drop_index(op.f("ix_group_notices_is_told"), table_name="group_notices")
     op.drop_table("group_notices")
     op.drop_index(op.f("ix_group_applications_user_id"), table_name="group_applications")
     op.drop_index(op.f("ix_group_applications_conversation_id_status"), table_name="group_applications")
