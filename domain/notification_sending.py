@@ -1,5 +1,6 @@
 """Making notifications and bringing them into the lists of their recipients, of some users or of all."""
 
+import asyncio
 import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -75,6 +76,7 @@ class NotificationSending:
         self._bus = bus
         self._clock = clock
         self._available = frozenset(available)
+        self._turn = asyncio.Lock()
 
     async def create(self, creator: Profile, wording: Wording, **fields: Any) -> NotificationView:
         """The content alone, for `send` and `send_to_all`. Administrators: who calls it has seen to that. `fields` are
@@ -147,15 +149,24 @@ class NotificationSending:
         return await self._contents.start_fan_out(view.notification.id, self._clock.now_ms())
 
     async def advance(self, fan_out: FanOut, notification: Notification) -> FanOut:
-        """The next users; as far as it has come."""
+        """The next users; as far as it has come. In a process one step is made at a time."""
+        async with self._turn:
+            return await self._advance(await self._contents.fan_out(fan_out.id) or fan_out, notification)
+
+    async def _advance(self, fan_out: FanOut, notification: Notification) -> FanOut:
+        if fan_out.is_done:
+            return fan_out
         page = await self._contents.fan_out_page(fan_out, FAN_OUT_BATCH)
         reached = page[-1].user_id if len(page) == FAN_OUT_BATCH else fan_out.up_to_user_id
         if notification.created_by_id is None:
             # The server's own are for those who want them; an administrator's are in every list.
             page = [each for each in page if is_kind_wanted(each.preferences, notification.kind)]
-        await self._deliver(notification, page, step=(fan_out, reached))
+        records = await self._deliver(notification, page, step=(fan_out, reached))
+        if records is not None:
+            return msgspec.structs.replace(fan_out, reached_user_id=reached, sent=fan_out.sent + len(records))
+        # Another process has made the step, or the notification was deleted.
         moved = await self._contents.fan_out(fan_out.id)
-        return moved or msgspec.structs.replace(fan_out, cursor=fan_out.up_to_user_id)
+        return moved or msgspec.structs.replace(fan_out, reached_user_id=fan_out.up_to_user_id)
 
     async def work(self) -> bool:
         """One step of the oldest unfinished fan-out; whether there was one."""
@@ -195,24 +206,24 @@ class NotificationSending:
 
     async def _create_and_send(self, draft: Notification, user_ids: Sequence[int]) -> list[NotificationRecord]:
         recipients = await self._store.recipients(user_ids)
-        return await self._deliver(draft, recipients) if recipients else []
+        return await self._deliver(draft, recipients) or [] if recipients else []
 
     async def _send(self, notification: Notification, user_ids: Sequence[int]) -> list[NotificationRecord]:
-        return await self._deliver(notification, await self._store.recipients(user_ids))
+        return await self._deliver(notification, await self._store.recipients(user_ids)) or []
 
     async def _deliver(
         self,
         notification: Notification,
         to: Sequence[Recipient],
         step: tuple[FanOut, int] | None = None,
-    ) -> list[NotificationRecord]:
+    ) -> list[NotificationRecord] | None:
         now_ms = self._clock.now_ms()
         planned = {each.user_id: plan(notification, each, self._available, now_ms) for each in to}
         records = await self._contents.send(notification, planned, now_ms, arrived, step)
         for record in records or ():
             if is_told(planned[record.user_id]) and self._directory.is_online(record.user_id):
                 self._bus.publish(arrived(notification, record), Audience((record.user_id,)))
-        return records or []
+        return records
 
 
 def is_told(planned: Iterable[PlannedDelivery]) -> bool:

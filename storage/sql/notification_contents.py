@@ -61,7 +61,7 @@ _UNFINISHED: Final = Query(
 _PAGE: Final = Query(
     select(*rows.RECIPIENT_COLUMNS)
     .select_from(users.outerjoin(notification_preferences, notification_preferences.c.user_id == users.c.id))
-    .where(users.c.id > bindparam("cursor"), users.c.id <= bindparam("up_to"), users.c.is_active)
+    .where(users.c.id > bindparam("reached"), users.c.id <= bindparam("up_to"), users.c.is_active)
     .order_by(users.c.id)
     .limit(bindparam("limit"))
 )
@@ -180,7 +180,7 @@ class SqlNotificationContents:
             fan_out = FanOut(
                 id=0,
                 notification_id=notification_id,
-                cursor=0,
+                reached_user_id=0,
                 up_to_user_id=up_to,
                 total=total,
                 sent=0,
@@ -191,7 +191,9 @@ class SqlNotificationContents:
         return msgspec.structs.replace(fan_out, id=inserted_id(result))
 
     async def fan_out_page(self, fan_out: FanOut, limit: int) -> list[Recipient]:
-        found = await self._database.query(_PAGE, cursor=fan_out.cursor, up_to=fan_out.up_to_user_id, limit=limit)
+        found = await self._database.query(
+            _PAGE, reached=fan_out.reached_user_id, up_to=fan_out.up_to_user_id, limit=limit
+        )
         return [rows.recipient(row) for row in found]
 
     async def fan_out(self, fan_out_id: int) -> FanOut | None:

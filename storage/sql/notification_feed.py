@@ -256,7 +256,7 @@ def start_plan(notification_id: int, up_to_user_id: int, now_ms: int) -> Plan[No
     fan_out = FanOut(
         id=0,
         notification_id=notification_id,
-        cursor=0,
+        reached_user_id=0,
         up_to_user_id=up_to_user_id,
         total=total,
         sent=0,

@@ -58,11 +58,15 @@ _INSERT_DELIVERIES: Final = BulkInsert(
 _KEEP: Final = BulkInsert(changes, changes.c.conversation_id, changes.c.user_id, changes.c.event, changes.c.at_ms)
 
 _PLACE: Final = Query(
-    select(_fan_outs.cursor, _fan_outs.sent)
-    .where(_fan_outs.id == bindparam("id"), _fan_outs.cursor == bindparam("cursor"), _fan_outs.is_done.is_(False))
+    select(_fan_outs.sent)
+    .where(
+        _fan_outs.id == bindparam("id"), _fan_outs.reached_user_id == bindparam("reached"), _fan_outs.is_done.is_(False)
+    )
     .with_for_update(skip_locked=True)
 )
-_MOVE: Final = BulkUpdate(notification_fan_outs, _fan_outs.id, _fan_outs.cursor, _fan_outs.sent, _fan_outs.is_done)
+_MOVE: Final = BulkUpdate(
+    notification_fan_outs, _fan_outs.id, _fan_outs.reached_user_id, _fan_outs.sent, _fan_outs.is_done
+)
 
 
 def content_row(draft: Notification) -> Row:
@@ -90,10 +94,10 @@ def send_plan(
     sent = 0
     if step is not None:
         # Skipped, not waited for: another process is just making this step.
-        place = yield _PLACE, {"id": step[0].id, "cursor": step[0].cursor}
+        place = yield _PLACE, {"id": step[0].id, "reached": step[0].reached_user_id}
         if not place:
             return None
-        sent = place[0][1]
+        sent = place[0][0]
     if not notification.id:
         (notification,) = yield from add_plan([notification])
     elif not (yield _LOCK, {"id": notification.id}):
@@ -104,8 +108,8 @@ def send_plan(
         planned = {user_id: planned[user_id] for user_id in planned if user_id not in served}
     records = yield from records_plan([record_row(notification, user_id, now_ms) for user_id in sorted(planned)])
     if step is not None:
-        fan_out, cursor = step
-        yield _MOVE, [(fan_out.id, cursor, sent + len(records), int(cursor >= fan_out.up_to_user_id))]
+        fan_out, reached = step
+        yield _MOVE, [(fan_out.id, reached, sent + len(records), int(reached >= fan_out.up_to_user_id))]
     made = [(notification, record) for record in records]
     yield from deliveries_plan(made, lambda _, record: planned[record.user_id], now_ms, event)
     return records

@@ -157,7 +157,7 @@ notification_fan_outs = table(
     "notification_fan_outs",
     id_column(),
     ref("notification_id"),
-    ref("cursor"),
+    ref("reached_user_id"),
     ref("up_to_user_id"),
     number("total"),
     number("sent"),

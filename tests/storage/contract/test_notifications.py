@@ -243,7 +243,7 @@ async def test_fan_outs(world: World) -> None:
     assert await contents.send(made, {ids[3]: TOLD}, 5, arrived, step) is None
     moved = await contents.fan_out(started.id)
     assert moved is not None
-    assert (moved.cursor, moved.sent) == (ids[2], 2)
+    assert (moved.reached_user_id, moved.sent) == (ids[2], 2)
     rest = await contents.fan_out_page(moved, 9)
     assert [each.user_id for each in rest] == [ids[3], ids[4]]
     await contents.send(made, {each.user_id: TOLD for each in rest}, 5, arrived, (moved, moved.up_to_user_id))

@@ -374,7 +374,7 @@ def upgrade() -> None:
         "notification_fan_outs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("notification_id", sa.BigInteger(), nullable=False),
-        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("reached_user_id", sa.BigInteger(), nullable=False),
         sa.Column("up_to_user_id", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("sent", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
