@@ -126,13 +126,10 @@ class NotificationContents(Protocol):
         planned: Mapping[int, Sequence[PlannedDelivery]],
         now_ms: int,
         event: Callable[[Notification, NotificationRecord], Event],
-        step: tuple[FanOut, int] | None = None,
     ) -> list[NotificationRecord] | None:
         """A record and its deliveries for each user (by id) who has no record of it yet; those records. With an id of 0
         the notification is added first. What is delivered at once is kept, as `event` of it, for clients that resume.
-
-        With `step`, a fan-out and the user id that it has come to, all of this happens only if the fan-out is still
-        where it was, and moves it. None if somebody else moves it or has moved it, or the notification is gone.
+        None if the notification is gone.
         """
         ...
 
@@ -140,8 +137,17 @@ class NotificationContents(Protocol):
         """To all active users that there are now."""
         ...
 
-    async def fan_out_page(self, fan_out: FanOut, limit: int) -> list[Recipient]:
-        """The next active users, in the order of their ids."""
+    async def advance(
+        self,
+        fan_out_id: int,
+        limit: int,
+        now_ms: int,
+        plan: Callable[[Notification, Sequence[Recipient]], Mapping[int, Sequence[PlannedDelivery]]],
+        event: Callable[[Notification, NotificationRecord], Event],
+    ) -> tuple[FanOut, Notification, list[NotificationRecord]] | None:
+        """Sends it, as `send`, to those whom `plan` names of the next active users, in the order of their ids, and
+        moves the fan-out, in one transaction. As far as it has come then. None if it is done or gone, or another
+        process is just doing this. `plan` may be called in a thread, and again if the transaction is tried again."""
         ...
 
     async def fan_out(self, fan_out_id: int) -> FanOut | None: ...

@@ -14,23 +14,20 @@ from domain.records import (
     NotificationRecord,
     NotificationView,
     PlannedDelivery,
-    Recipient,
 )
 from storage.sql import notification_plans as plans
 from storage.sql import notification_rows as rows
 from storage.sql.database import Database, inserted_id
 from storage.sql.dialects import Query, one_of
 from storage.sql.gate import WriteGate
-from storage.sql.notification_plans import EventOf
+from storage.sql.notification_plans import EventOf, PlanOf
 from storage.sql.plan import Plan, Writer
 from storage.sql.record_tables import (
     notification_deliveries,
     notification_fan_outs,
-    notification_preferences,
     notification_records,
     notifications,
 )
-from storage.sql.rows import Row
 from storage.sql.tables import users
 
 _views: Final = select(*rows.CONTENT_COLUMNS, users.c.uuid).select_from(
@@ -45,8 +42,7 @@ _LIST: Final = Query(
 )
 _USER_IDS: Final = Query(select(users.c.uuid, users.c.id).where(one_of(users.c.uuid, "uuids")))
 
-_FAN_OUT_COLUMNS: Final = tuple(notification_fan_outs.c[name] for name in FanOut.__struct_fields__)
-_fan_outs: Final = select(*_FAN_OUT_COLUMNS)
+_fan_outs: Final = select(*plans.FAN_OUT_COLUMNS)
 _FAN_OUT: Final = Query(_fan_outs.where(notification_fan_outs.c.id == bindparam("id")))
 _FAN_OUTS: Final = Query(
     _fan_outs.where(notification_fan_outs.c.notification_id == bindparam("notification_id")).order_by(
@@ -57,13 +53,6 @@ _UNFINISHED: Final = Query(
     _fan_outs.where(notification_fan_outs.c.is_done == bindparam("is_done"))
     .order_by(notification_fan_outs.c.id)
     .limit(1)
-)
-_PAGE: Final = Query(
-    select(*rows.RECIPIENT_COLUMNS)
-    .select_from(users.outerjoin(notification_preferences, notification_preferences.c.user_id == users.c.id))
-    .where(users.c.id > bindparam("reached"), users.c.id <= bindparam("up_to"), users.c.is_active)
-    .order_by(users.c.id)
-    .limit(bindparam("limit"))
 )
 _DELIVERIES: Final = Query(
     select(notification_deliveries.c.channel, notification_deliveries.c.state, func.count())
@@ -81,10 +70,6 @@ def _list_plan(offset: int, limit: int) -> Plan[tuple[list[NotificationView], in
     total: int = (yield _COUNT, {})[0][0]
     found = yield _LIST, {"offset": offset, "limit": limit}
     return [rows.view(row) for row in found], total
-
-
-def _fan_out(row: Row) -> FanOut:
-    return FanOut(**dict(zip(FanOut.__struct_fields__, row, strict=True)))
 
 
 class SqlNotificationContents:
@@ -167,9 +152,8 @@ class SqlNotificationContents:
         planned: Mapping[int, Sequence[PlannedDelivery]],
         now_ms: int,
         event: EventOf,
-        step: tuple[FanOut, int] | None = None,
     ) -> list[NotificationRecord] | None:
-        plan = partial(plans.send_plan, notification, planned, now_ms, event, step)
+        plan = partial(plans.send_plan, notification, planned, now_ms, event)
         async with self._gate:
             return await self._writer.write(plan)
 
@@ -190,22 +174,22 @@ class SqlNotificationContents:
             result = await connection.execute(insert(notification_fan_outs).values(**values, is_done=fan_out.is_done))
         return msgspec.structs.replace(fan_out, id=inserted_id(result))
 
-    async def fan_out_page(self, fan_out: FanOut, limit: int) -> list[Recipient]:
-        found = await self._database.query(
-            _PAGE, reached=fan_out.reached_user_id, up_to=fan_out.up_to_user_id, limit=limit
-        )
-        return [rows.recipient(row) for row in found]
+    async def advance(
+        self, fan_out_id: int, limit: int, now_ms: int, plan: PlanOf, event: EventOf
+    ) -> tuple[FanOut, Notification, list[NotificationRecord]] | None:
+        async with self._gate:
+            return await self._writer.write(partial(plans.advance_plan, fan_out_id, limit, now_ms, plan, event))
 
     async def fan_out(self, fan_out_id: int) -> FanOut | None:
         found = await self._database.query(_FAN_OUT, id=fan_out_id)
-        return _fan_out(found[0]) if found else None
+        return plans.fan_out(found[0]) if found else None
 
     async def unfinished_fan_out(self) -> FanOut | None:
         found = await self._database.query(_UNFINISHED, is_done=0)
-        return _fan_out(found[0]) if found else None
+        return plans.fan_out(found[0]) if found else None
 
     async def fan_outs(self, notification_id: int) -> list[FanOut]:
-        return [_fan_out(row) for row in await self._database.query(_FAN_OUTS, notification_id=notification_id)]
+        return [plans.fan_out(row) for row in await self._database.query(_FAN_OUTS, notification_id=notification_id)]
 
     async def delivery_counts(self, notification_id: int) -> dict[tuple[str, str], int]:
         found = await self._database.query(_DELIVERIES, notification_id=notification_id)

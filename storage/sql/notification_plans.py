@@ -1,7 +1,7 @@
 """Bringing notifications into the lists of their recipients, as plans for the raw drivers: many rows in few statements,
 because chat waits while a transaction of these is open."""
 
-import uuid
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from domain.events import Event
-from domain.records import Channel, DeliveryState, FanOut, Notification, NotificationRecord, PlannedDelivery
+from domain.records import Channel, DeliveryState, FanOut, Notification, NotificationRecord, PlannedDelivery, Recipient
 from storage.sql import changes as changes_log
 from storage.sql import notification_rows as rows
 from storage.sql.dialects import BulkInsert, BulkUpdate, Query, one_of
@@ -17,14 +17,16 @@ from storage.sql.plan import Plan
 from storage.sql.record_tables import (
     notification_deliveries,
     notification_fan_outs,
+    notification_preferences,
     notification_records,
     notifications,
 )
 from storage.sql.rows import Row
-from storage.sql.tables import changes
+from storage.sql.tables import changes, users
 
 EventOf = Callable[[Notification, NotificationRecord], Event]
 Planned = Mapping[int, Sequence[PlannedDelivery]]
+PlanOf = Callable[[Notification, Sequence[Recipient]], Planned]
 
 _records: Final = notification_records.c
 _fan_outs: Final = notification_fan_outs.c
@@ -57,12 +59,20 @@ _INSERT_DELIVERIES: Final = BulkInsert(
 )
 _KEEP: Final = BulkInsert(changes, changes.c.conversation_id, changes.c.user_id, changes.c.event, changes.c.at_ms)
 
-_PLACE: Final = Query(
-    select(_fan_outs.sent)
-    .where(
-        _fan_outs.id == bindparam("id"), _fan_outs.reached_user_id == bindparam("reached"), _fan_outs.is_done.is_(False)
-    )
+FAN_OUT_COLUMNS: Final = tuple(_fan_outs[name] for name in FanOut.__struct_fields__)
+# Skipped, not waited for: another process is just making this step.
+_TAKEN_ON: Final = Query(
+    select(*FAN_OUT_COLUMNS)
+    .where(_fan_outs.id == bindparam("id"), _fan_outs.is_done.is_(False))
     .with_for_update(skip_locked=True)
+)
+_CONTENT: Final = Query(select(*rows.CONTENT_COLUMNS).where(notifications.c.id == bindparam("id")).with_for_update())
+_NEXT_USERS: Final = Query(
+    select(*rows.RECIPIENT_COLUMNS)
+    .select_from(users.outerjoin(notification_preferences, notification_preferences.c.user_id == users.c.id))
+    .where(users.c.id > bindparam("reached"), users.c.id <= bindparam("up_to"), users.c.is_active)
+    .order_by(users.c.id)
+    .limit(bindparam("limit"))
 )
 _MOVE: Final = BulkUpdate(
     notification_fan_outs, _fan_outs.id, _fan_outs.reached_user_id, _fan_outs.sent, _fan_outs.is_done
@@ -84,42 +94,73 @@ def add_plan(drafts: Sequence[Notification]) -> Plan[list[Notification]]:
 
 
 def send_plan(
-    notification: Notification,
-    planned: Planned,
-    now_ms: int,
-    event: EventOf,
-    step: tuple[FanOut, int] | None = None,
+    notification: Notification, planned: Planned, now_ms: int, event: EventOf
 ) -> Plan[list[NotificationRecord] | None]:
     """See `domain.ports.NotificationContents.send`. The caller runs it in a transaction."""
-    sent = 0
-    if step is not None:
-        # Skipped, not waited for: another process is just making this step.
-        place = yield _PLACE, {"id": step[0].id, "reached": step[0].reached_user_id}
-        if not place:
-            return None
-        sent = place[0][0]
     if not notification.id:
         (notification,) = yield from add_plan([notification])
     elif not (yield _LOCK, {"id": notification.id}):
         return None
-    else:
-        of_it = {"notification_id": notification.id, "user_ids": [[user_id] for user_id in planned]}
-        served = {row[0] for row in (yield _HAVE_IT, of_it)}
-        planned = {user_id: planned[user_id] for user_id in planned if user_id not in served}
-    records = yield from records_plan([record_row(notification, user_id, now_ms) for user_id in sorted(planned)])
-    if step is not None:
-        fan_out, reached = step
-        yield _MOVE, [(fan_out.id, reached, sent + len(records), int(reached >= fan_out.up_to_user_id))]
+    records = yield from _records_plan(notification, planned, now_ms)
     made = [(notification, record) for record in records]
     yield from deliveries_plan(made, lambda _, record: planned[record.user_id], now_ms, event)
     return records
+
+
+def advance_plan(
+    fan_out_id: int, limit: int, now_ms: int, plan: PlanOf, event: EventOf
+) -> Plan[tuple[FanOut, Notification, list[NotificationRecord]] | None]:
+    """See `domain.ports.NotificationContents.advance`. The caller runs it in a transaction."""
+    taken_on = yield _TAKEN_ON, {"id": fan_out_id}
+    if not taken_on:
+        return None
+    before = fan_out(taken_on[0])
+    content = yield _CONTENT, {"id": before.notification_id}
+    if not content:
+        return None
+    notification = rows.content(content[0])
+    place = {"reached": before.reached_user_id, "up_to": before.up_to_user_id}
+    page = [rows.recipient(row) for row in (yield _NEXT_USERS, {**place, "limit": limit})]
+    planned = plan(notification, page)
+    records = yield from _records_plan(notification, planned, now_ms)
+    after = msgspec.structs.replace(
+        before,
+        reached_user_id=page[-1].user_id if len(page) == limit else before.up_to_user_id,
+        sent=before.sent + len(records),
+    )
+    yield _MOVE, [(after.id, after.reached_user_id, after.sent, int(after.is_done))]
+    made = [(notification, record) for record in records]
+    yield from deliveries_plan(made, lambda _, record: planned[record.user_id], now_ms, event)
+    return after, notification, records
+
+
+def _records_plan(notification: Notification, planned: Planned, now_ms: int) -> Plan[list[NotificationRecord]]:
+    """Records for those who have none."""
+    if not planned:
+        return []
+    of_it = {"notification_id": notification.id, "user_ids": [[user_id] for user_id in planned]}
+    served = {row[0] for row in (yield _HAVE_IT, of_it)}
+    new_ids = sorted(planned.keys() - served)
+    return (yield from records_plan([record_row(notification, user_id, now_ms) for user_id in new_ids]))
+
+
+def fan_out(row: Row) -> FanOut:
+    """Of FAN_OUT_COLUMNS."""
+    return FanOut(**dict(zip(FanOut.__struct_fields__, row, strict=True)))
+
+
+def ordered_uuid(now_ms: int) -> str:
+    """RFC 9562, version 7: new ones come last in an index. With random ones every recipient of a notification to
+    everybody costs a page of it of its own."""
+    text = f"{now_ms:012x}7{secrets.token_hex(10)[:3]}{0x8000 | secrets.randbits(14):04x}{secrets.token_hex(6)}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def record_row(notification: Notification, user_id: int, now_ms: int, conversation_id: int | None = None) -> Row:
     """For `records_plan`."""
     visible_at_ms = max(now_ms, notification.scheduled_at_ms or 0)
     hidden_at_ms = rows.hidden_at_ms(notification.expires_at_ms)
-    made_by = str(uuid.uuid4()), notification.id, user_id
+    made_by = ordered_uuid(now_ms), notification.id, user_id
     return (*made_by, visible_at_ms, hidden_at_ms, conversation_id, now_ms)
 
 
