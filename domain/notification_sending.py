@@ -31,13 +31,13 @@ from domain.records import (
 MAX_TITLE_CHARS: Final = 200
 MAX_CONTENT_CHARS: Final = 10_000
 MAX_ACTION_URL_CHARS: Final = 500
-MIN_BATCH: Final = 50
+MIN_BATCH: Final = 100
 MAX_BATCH: Final = 400
 """Users of one transaction of sending to everybody."""
-STEP_S: Final = 0.015
+STEP_S: Final = 0.02
 """What such a transaction is to take: chat waits for it."""
-REST_S: Final = 0.02
-"""The longest rest after one."""
+REST_S: Final = 0.005
+"""After each, for what else there is to do."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """Not all that is unprintable to Python: wide spaces and joined emoji belong into a title."""
@@ -181,8 +181,7 @@ class NotificationSending:
             moved, notification, records = made
             self._tell(notification, records, planned)
             self._batch = max(MIN_BATCH, min(MAX_BATCH, int(self._batch * min(2.0, STEP_S / took_s))))
-            # Half of the time is for others.
-            await asyncio.sleep(min(took_s, REST_S))
+            await asyncio.sleep(REST_S)
             return moved
 
     async def work(self) -> bool:

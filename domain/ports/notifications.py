@@ -182,6 +182,8 @@ class Happened(msgspec.Struct, frozen=True):
     spoken: Sequence[Spoken]
     events: Sequence[tuple[Event, int | None]]
     notices: Sequence[tuple[GroupNoted, Sequence[int]]]
+    cause_ids: Sequence[int]
+    """The store's, of the events."""
     is_all: bool
     """Whether there was nothing more."""
 

@@ -4,11 +4,11 @@ and notices of groups."""
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, select, update
 
-from domain.events import BroadcastSent, Event, FriendRequested, GroupNoted, MessageSent
+from domain.events import Event, GroupNoted, MessageSent
 from domain.model import ConversationKind, ConversationStatus, MemberStatus, MessageState
-from domain.ports import EVERYBODY, Dispatch, Happened, Spoken
+from domain.ports import Dispatch, Happened, Spoken
 from domain.records import FanOut, GroupNotice, NoticeKind, Notification, NotificationRecord
 from storage.sql import notification_plans as plans
 from storage.sql import rows
@@ -21,13 +21,14 @@ from storage.sql.plan import Plan, Row, Writer
 from storage.sql.record_tables import (
     group_notice_recipients,
     group_notices,
+    notification_causes,
     notification_fan_outs,
     notification_records,
 )
-from storage.sql.tables import changes, conversations, members, messages, meta, receipts, users
+from storage.sql.tables import conversations, members, messages, meta, receipts, users
 
 POSITION: Final = "notifications.position"
-"""The ids of the last message, change and receipt that were looked at."""
+"""The ids of the last message and the last receipt that were looked at."""
 
 WINDOW: Final = 2000
 """Messages, and receipts, of one look."""
@@ -36,12 +37,14 @@ MAX_EVENTS: Final = 100
 """Events, and notices, of one look: their notifications are one transaction."""
 
 _records: Final = notification_records.c
-_sources: Final = (messages.c.id, changes.c.id, receipts.c.id)
+_is_untold: Final = notification_causes.c.is_told == bindparam("told")
+_sources: Final = (messages.c.id, receipts.c.id)
 _HEAD: Final = Query(
     select(
         *(select(func.coalesce(func.max(source), 0)).scalar_subquery() for source in _sources),
         select(meta.c.value).where(meta.c.name == POSITION).scalar_subquery(),
         select(group_notices.c.id).where(group_notices.c.is_told == bindparam("told")).limit(1).scalar_subquery(),
+        select(notification_causes.c.id).where(_is_untold).limit(1).scalar_subquery(),
     )
 )
 _HELD: Final = Query(select(meta.c.value).where(meta.c.name == POSITION).with_for_update())
@@ -87,21 +90,19 @@ _WAITING: Final = Query(
         _records.id.is_(None),
     )
 )
-_EVENTS: Final = Query(
-    select(changes.c.id, changes.c.event, changes.c.user_id, changes.c.conversation_id)
-    .where(
-        changes.c.id > bindparam("since"),
-        changes.c.id <= bindparam("head"),
-        or_(
-            *(
-                changes.c.event.like(f'{{"type":"{kind.__name__}"%')
-                for kind in (FriendRequested, BroadcastSent, MessageSent)
-            )
-        ),
-    )
-    .order_by(changes.c.id)
+_CAUSES: Final = Query(
+    select(notification_causes.c.id, notification_causes.c.event, notification_causes.c.user_id)
+    .where(_is_untold)
+    .order_by(notification_causes.c.id)
     .limit(MAX_EVENTS)
 )
+_UNTOLD_CAUSES: Final = Query(
+    select(notification_causes.c.id)
+    .where(one_of(notification_causes.c.id, "ids"), _is_untold)
+    .order_by(notification_causes.c.id)
+    .with_for_update()
+)
+_TELL_CAUSES: Final = BulkUpdate(notification_causes, notification_causes.c.id, notification_causes.c.is_told)
 _operators: Final = users.alias()
 _targets: Final = users.alias()
 _NOTICE_COLUMNS: Final = tuple(group_notices.c[name] for name in GroupNotice.__struct_fields__)
@@ -125,13 +126,13 @@ _NOTICE_RECIPIENTS: Final = Query(
         one_of(group_notice_recipients.c.notice_id, "ids")
     )
 )
-_UNTOLD: Final = Query(
+_UNTOLD_NOTICES: Final = Query(
     select(group_notices.c.id)
     .where(one_of(group_notices.c.id, "ids"), group_notices.c.is_told == bindparam("told"))
     .order_by(group_notices.c.id)
     .with_for_update()
 )
-_TOLD: Final = BulkUpdate(group_notices, group_notices.c.id, group_notices.c.is_told)
+_TELL_NOTICES: Final = BulkUpdate(group_notices, group_notices.c.id, group_notices.c.is_told)
 _pairs: Final = given("pairs", conversation_id=BigInteger(), user_id=BigInteger())
 _HAVE_WORD: Final = Query(
     select(_records.open_conversation_id, _records.user_id).select_from(
@@ -161,14 +162,13 @@ def _text(ids: Sequence[int]) -> str:
 
 def happened_plan(saved: str, since: Sequence[int], until: Sequence[int], is_head: bool) -> Plan[Happened]:
     """What was committed between the two. `is_head`: there was nothing more."""
-    kept = yield _EVENTS, {"since": since[1], "head": until[1]}
-    change_id = until[1] if len(kept) < MAX_EVENTS else kept[-1][0]
+    causes = yield _CAUSES, {"told": 0}
     spoken: dict[int, dict[int, int]] = {}
     events: list[tuple[Event, int | None]] = []
-    for _, text, user_id, conversation_id in kept:
+    for _, text, user_id in causes:
         event = read_event(text)
         if not isinstance(event, MessageSent):
-            events.append((event, None if conversation_id == EVERYBODY else user_id))
+            events.append((event, user_id))
         elif not event.message.is_silent:
             # A scheduled message, whose id is from the time when it was written.
             spoken.setdefault(event.message.conversation_id, {})[event.message.sender_id] = event.message.seq
@@ -186,11 +186,12 @@ def happened_plan(saved: str, since: Sequence[int], until: Sequence[int], is_hea
     notices = yield from _notices_plan()
     return Happened(
         since=saved,
-        position=_text((until[0], change_id, until[2])),
+        position=_text(until),
+        cause_ids=[row[0] for row in causes],
         spoken=[Spoken(key, key in groups, spoken[key], waiting[key]) for key in sorted(waiting)],
         events=events,
         notices=notices,
-        is_all=is_head and len(kept) < MAX_EVENTS and len(notices) < MAX_EVENTS,
+        is_all=is_head and len(causes) < MAX_EVENTS and len(notices) < MAX_EVENTS,
     )
 
 
@@ -217,12 +218,17 @@ def tell_plan(
     """See `NotificationFeed.tell`. The caller runs it in a transaction."""
     if [row[0] for row in (yield _HELD, {})] != [happened.since]:
         return None
-    if is_settled and happened.notices:
-        # The position says nothing of them: another process may have told of them alone.
-        ids = [noted.notice.id for noted, _ in happened.notices]
-        if len((yield _UNTOLD, {"ids": [[each] for each in ids], "told": 0})) < len(ids):
-            return None
-        yield _TOLD, [(each, 1) for each in ids]
+    if is_settled:
+        # The position says nothing of these: another process may have told of them alone.
+        notice_ids = [noted.notice.id for noted, _ in happened.notices]
+        for ids, untold, tell in (
+            (happened.cause_ids, _UNTOLD_CAUSES, _TELL_CAUSES),
+            (notice_ids, _UNTOLD_NOTICES, _TELL_NOTICES),
+        ):
+            if ids:
+                if len((yield untold, {"ids": [[each] for each in ids], "told": 0})) < len(ids):
+                    return None
+                yield tell, [(each, 1) for each in ids]
     if is_settled and happened.position != happened.since:
         yield _SAVE, [(POSITION, happened.position)]
     pairs = [
@@ -274,16 +280,16 @@ class SqlNotificationFeed:
         self._gate = gate
 
     async def next(self, now_ms: int) -> Happened | None:
-        ((*head, saved, untold),) = await self._database.query(_HEAD, told=0)
+        ((*head, saved, notice, cause),) = await self._database.query(_HEAD, told=0)
         if saved is None:
             await self._begin(_text(head))
             return None
-        if saved == _text(head) and untold is None:
+        if saved == _text(head) and notice is None and cause is None:
             return None
         # A database that was restored from a backup is behind what was saved.
         since = [min(pair) for pair in zip(_parse(saved), head, strict=True)]
-        until = [min(since[0] + WINDOW, head[0]), head[1], min(since[2] + WINDOW, head[2])]
-        read = await self._database.query(_READ, since=since[2], head=until[2]) if until[2] > since[2] else []
+        until = [min(first + WINDOW, last) for first, last in zip(since, head, strict=True)]
+        read = await self._database.query(_READ, since=since[1], head=until[1]) if until[1] > since[1] else []
         if read:
             async with self._database.writing() as connection:
                 await connection.execute(
@@ -311,9 +317,13 @@ class SqlNotificationFeed:
     ) -> list[tuple[Notification, NotificationRecord]] | None:
         try:
             async with self._gate:
-                return await self._writer.write(lambda: tell_plan(happened, dispatches, now_ms, event, is_settled))
+                made = await self._writer.write(lambda: tell_plan(happened, dispatches, now_ms, event, is_settled))
         except UniqueViolation:
             return None  # another process has just told one of them of the conversation
+        if made is not None and is_settled and happened.cause_ids:
+            async with self._database.writing() as connection:
+                await connection.execute(delete(notification_causes).where(notification_causes.c.is_told.is_(True)))
+        return made
 
     async def newest_user_id(self, at_ms: int) -> int:
         return int((await self._database.query(_NEWEST_USER, at_ms=at_ms))[0][0])

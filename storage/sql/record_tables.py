@@ -168,6 +168,17 @@ notification_fan_outs = table(
 )
 """Notifications on their way to everybody."""
 
+notification_causes = table(
+    "notification_causes",
+    id_column(),
+    ref("user_id", nullable=True),
+    Column("event", LongText, nullable=False),
+    flag("is_told"),
+    Index(None, "is_told"),
+)
+"""Recorded events that are still to become notifications, of a user or (without) of everybody; added with them, removed
+after that is done. In the resume log they would have to be looked for among everything else."""
+
 notification_templates = table(
     "notification_templates",
     id_column(),

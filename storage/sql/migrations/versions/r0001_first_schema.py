@@ -347,6 +347,16 @@ def upgrade() -> None:
         **ON_MYSQL,
     )
     op.create_table(
+        "notification_causes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("event", sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
+        sa.Column("is_told", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_causes")),
+        **ON_MYSQL,
+    )
+    op.create_index(op.f("ix_notification_causes_is_told"), "notification_causes", ["is_told"], unique=False)
+    op.create_table(
         "notification_deliveries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=False),
@@ -577,6 +587,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_notification_deliveries_user_id_state"), table_name="notification_deliveries")
     op.drop_table("notification_deliveries")
+    op.drop_index(op.f("ix_notification_causes_is_told"), table_name="notification_causes")
+    op.drop_table("notification_causes")
     op.drop_table("meta")
     op.drop_table("messages")
     op.drop_index(op.f("ix_message_timers_due_at_ms"), table_name="message_timers")
