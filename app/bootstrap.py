@@ -118,7 +118,6 @@ class Server:
         )
         opened.callback(edge.close)
         opened.push_async_callback(use_cases.presence.close)
-        opened.push_async_callback(use_cases.triggers.work)
         opened.push_async_callback(self._tasks.close, config.gateway.close_timeout_s)
         node: Node | None = None
         deliver: EventHandler = hub.on_event

@@ -85,13 +85,19 @@ class UseCases:
         self.delivery = NotificationDelivery(
             store=stores.deliveries, senders=senders, directory=shared.directory, bus=bus, clock=clock
         )
-        triggers = self.triggers = NotificationTriggers(
-            bus=bus, sending=self.sending, store=stores.notifications, directory=shared.directory, clock=clock
+        self.triggers = NotificationTriggers(
+            feed=stores.notification_feed,
+            store=stores.notifications,
+            profiles=profiles,
+            directory=shared.directory,
+            bus=bus,
+            clock=clock,
+            available=self.delivery.channels,
         )
         self.conversations = Conversations(
-            store=stores.conversations, profiles=profiles, rosters=rosters, bus=triggers, clock=clock
+            store=stores.conversations, profiles=profiles, rosters=rosters, bus=bus, clock=clock
         )
-        self.contacts = Contacts(store=stores.contacts, profiles=profiles, bus=triggers, clock=clock)
+        self.contacts = Contacts(store=stores.contacts, profiles=profiles, bus=bus, clock=clock)
         self.applications = Applications(
             store=stores.applications,
             conversations=stores.conversations,
@@ -104,7 +110,7 @@ class UseCases:
             marks=stores.marks,
             store=stores.messages,
             rosters=rosters,
-            bus=triggers,
+            bus=bus,
             clock=clock,
             limits=config.messages,
         )

@@ -13,7 +13,8 @@ machine does; rounds are outermost, so that a drift falls on both alike, and eac
 compiler only.
 
 `append…` are processes with nothing but the log of messages, beside a C client that stores the same rows (`append.c`);
-`bus` is two processes with nothing but the bus; `nodes…` are servers that share databases. These start a MariaDB and a
+`bus` is two processes with nothing but the bus; `nodes…` are servers that share databases; `send-to-all…` have 100,000
+users of their own. These start a MariaDB and a
 Redis of their own, on the same disk, and nothing is pinned but the load generator.
 
 A missed target is marked and is no error. Exit status: 0; 1 if a run failed.

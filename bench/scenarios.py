@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bench import append, bus, rest, sockets
+from bench import append, bus, rest, send_to_all, sockets
 from bench.append import AppendScenario
 from bench.bus import BusScenario
 from bench.nodes import NodesScenario
 from bench.rest import RestScenario
 from bench.scenario import Figure, Result, Scenario, Target, busy, cpu_per, quantiles, rate_of
 from bench.seed import MAX_MEMBERS, Needs
+from bench.send_to_all import OnMariaDb, OnSqlite
 from bench.sockets import SocketScenario
 
 RECEIVERS: Final = 1000
@@ -71,6 +72,19 @@ _NODES_SEND: Final[dict[str, Any]] = {
     "variant": "joined",
     "figures": (Figure("messages/s", 0, rate_of("messages")), Figure("µs CPU/message", 1, cpu_per("messages"))),
     "details": _throughput("messages"),
+}
+
+_SEND_TO_ALL: Final[dict[str, Any]] = {
+    "crowd": 100_000,
+    "quick_crowd": 5_000,
+    "seconds": 20,
+    "quick_seconds": 4,
+    "figures": (
+        Figure("s", 1, lambda result: float(result["send_s"]), Target(30)),
+        Figure("MiB more", 1, lambda result: result["added_bytes"] / 2**20, Target(50)),
+        Figure("ms p99 of chat", 2, lambda result: float(result["p99_ms"]), Target(50)),
+    ),
+    "details": send_to_all.details,
 }
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -272,6 +286,12 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         **_NODES_SEND,
     ),
     NodesScenario(name="nodes-two", title="the same, every message to the other of two nodes", nodes=2, **_NODES_SEND),
+    OnSqlite(
+        name="send-to-all",
+        title="a notification to 100,000 users beside 500 durable messages/s over 100 sessions, SQLite",
+        **_SEND_TO_ALL,
+    ),
+    OnMariaDb(name="send-to-all-mysql", title="the same on MariaDB and Redis", **_SEND_TO_ALL),
 )
 
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}

@@ -4,15 +4,19 @@ import asyncio
 import dataclasses
 import shutil
 import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from sqlalchemy import insert
 
 from app.clock import SystemClock
 from app.data_dir import DataDir
 from domain.model import Conversation, ConversationKind, DialectName, Draft, Login, User
 from domain.tokens import Claims, TokenLimits, Tokens, new_id
 from storage import MysqlStores, SqliteStores, open_sqlite
+from storage.sql.tables import users
 
 Stores = SqliteStores | MysqlStores
 
@@ -21,6 +25,9 @@ MAX_MEMBERS: Final = 1000
 
 NO_PASSWORD: Final = "!"
 """No bcrypt hash: nobody logs in with a password here."""
+
+CROWD_AT_ONCE: Final = 2000
+"""Users of one transaction."""
 
 MEMORY: Final = Path("/dev/shm")
 
@@ -40,6 +47,8 @@ class Needs:
     """In each of the talks."""
     contacts: int = 0
     """With each of so many users the popular one has a single conversation of one message."""
+    crowd: int = 0
+    """More users, who never come; then the first one is an administrator."""
 
     def __or__(self, other: "Needs") -> "Needs":
         mine, theirs = dataclasses.astuple(self), dataclasses.astuple(other)
@@ -100,6 +109,8 @@ class _Seed:
         contacts = [await self._single(popular, number) for number in range(needs.contacts)]
         await self._say([(talk, number) for number, talk in enumerate(talks) for _ in range(needs.messages)])
         await self._say([(single, number) for number, single in enumerate(contacts)])
+        if needs.crowd:
+            await self._crowd(needs.crowd)
         return Population(self._data_dir.path, signed, group_id, singles, talks, popular)
 
     async def _register(self, name: str) -> str:
@@ -118,6 +129,20 @@ class _Seed:
         await self._stores.logins.create(login)
         claims = Claims(user.id, login.id, new_id(), DialectName.NATIVE, login.expires_at_ms)
         return self._tokens.sign("access", claims)
+
+    async def _crowd(self, count: int) -> None:
+        """Written past the store of users, one by one of which takes minutes."""
+        await self._stores.users.update(self._users[0].id, is_admin=True)
+        texts = {"username": "crowd{}", "username_key": "crowd{}", "nickname": "crowd{}", "nickname_key": "crowd{}"}
+        numbers = {"created_at_ms": self._now_ms, "updated_at_ms": self._now_ms}
+        for start in range(0, count, CROWD_AT_ONCE):
+            people = [
+                {name: text.format(number) for name, text in texts.items()}
+                | {"uuid": str(uuid.uuid4()), "password_hash": NO_PASSWORD, **numbers}
+                for number in range(start, min(start + CROWD_AT_ONCE, count))
+            ]
+            async with self._stores.database.writing() as connection:
+                await connection.execute(insert(users), people)
 
     async def _group(self, size: int) -> int:
         owner, *others = self._users[:size]

@@ -1,8 +1,10 @@
 """Making notifications and bringing them into the lists of their recipients, of some users or of all."""
 
+import asyncio
 import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from time import perf_counter
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +31,13 @@ from domain.records import (
 MAX_TITLE_CHARS: Final = 200
 MAX_CONTENT_CHARS: Final = 10_000
 MAX_ACTION_URL_CHARS: Final = 500
-FAN_OUT_BATCH: Final = 200
-"""Users of one transaction: chat commits in between."""
+MIN_BATCH: Final = 100
+MAX_BATCH: Final = 400
+"""Users of one transaction of sending to everybody."""
+STEP_S: Final = 0.02
+"""What such a transaction is to take: chat waits for it."""
+REST_S: Final = 0.005
+"""After each, for what else there is to do."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """Not all that is unprintable to Python: wide spaces and joined emoji belong into a title."""
@@ -75,6 +82,8 @@ class NotificationSending:
         self._bus = bus
         self._clock = clock
         self._available = frozenset(available)
+        self._turn = asyncio.Lock()
+        self._batch = MIN_BATCH
 
     async def create(self, creator: Profile, wording: Wording, **fields: Any) -> NotificationView:
         """The content alone, for `send` and `send_to_all`. Administrators: who calls it has seen to that. `fields` are
@@ -86,7 +95,7 @@ class NotificationSending:
         and as `create`."""
         if user_id != creator.id and not creator.is_admin:
             raise Forbidden("notifications for others are for administrators")
-        records = await self._create_and_send(await self._compose(creator, wording, **fields), (user_id,))
+        records = await self._send(await self._compose(creator, wording, **fields), (user_id,))
         if not records:
             raise UserNotFound
         view = await self._store.record(record_id=records[0].id)
@@ -98,34 +107,9 @@ class NotificationSending:
         """One notification to many, for administrators: who calls it has seen to that. Unknown users are told, the
         others get it. As `create`."""
         wanted = tuple(dict.fromkeys(user_ids))
-        records = await self._create_and_send(await self._compose(creator, wording, **fields), wanted)
+        records = await self._send(await self._compose(creator, wording, **fields), wanted)
         reached = {record.user_id for record in records}
         return Sent(records, tuple(user_id for user_id in wanted if user_id not in reached))
-
-    async def notify(
-        self,
-        user_ids: Sequence[int],
-        kind: NotificationKind,
-        title: str,
-        content: str,
-        conversation_id: int | None = None,
-    ) -> None:
-        """From the server itself, over every channel that its recipients want. About a conversation: to those who have
-        nothing unread about it."""
-        now_ms = self._clock.now_ms()
-        recipients = [each for each in await self._store.recipients(user_ids) if is_kind_wanted(each.preferences, kind)]
-        draft = Notification(
-            id=0,
-            uuid=str(uuid.uuid4()),
-            kind=kind,
-            title=title,
-            content=content,
-            channels=tuple(Channel),
-            created_at_ms=now_ms,
-            updated_at_ms=now_ms,
-        )
-        if recipients:
-            await self._deliver(draft, recipients, conversation_id=conversation_id)
 
     async def get(self, notification_uuid: str) -> NotificationView:
         """RecordNotFound."""
@@ -171,22 +155,41 @@ class NotificationSending:
         view = await self.get(notification_uuid)
         return await self._contents.start_fan_out(view.notification.id, self._clock.now_ms())
 
-    async def advance(self, fan_out: FanOut, notification: Notification) -> FanOut:
+    async def advance(self, fan_out: FanOut) -> FanOut:
         """The next users; as far as it has come."""
-        page = await self._contents.fan_out_page(fan_out, FAN_OUT_BATCH)
-        reached = page[-1].user_id if len(page) == FAN_OUT_BATCH else fan_out.up_to_user_id
-        await self._deliver(notification, page, step=(fan_out, reached))
-        moved = await self._contents.fan_out(fan_out.id)
-        return moved or msgspec.structs.replace(fan_out, cursor=fan_out.up_to_user_id)
+        now_ms = self._clock.now_ms()
+        planned: dict[int, Sequence[PlannedDelivery]] = {}
+
+        def plan_all(notification: Notification, page: Sequence[Recipient]) -> Mapping[int, Sequence[PlannedDelivery]]:
+            # The server's own are for those who want them; an administrator's are in every list.
+            is_own = notification.created_by_id is None
+            planned.clear()
+            for each in page:
+                if not is_own or is_kind_wanted(each.preferences, notification.kind):
+                    planned[each.user_id] = plan(notification, each, self._available, now_ms)
+            return planned
+
+        async with self._turn:
+            began = perf_counter()
+            made = await self._contents.advance(fan_out.id, self._batch, now_ms, plan_all, arrived)
+            if made is None:
+                # Another process is at it, or the notification was deleted.
+                await asyncio.sleep(REST_S)
+                moved = await self._contents.fan_out(fan_out.id)
+                return moved or msgspec.structs.replace(fan_out, reached_user_id=fan_out.up_to_user_id)
+            took_s = perf_counter() - began
+            moved, notification, records = made
+            self._tell(notification, records, planned)
+            self._batch = max(MIN_BATCH, min(MAX_BATCH, int(self._batch * min(2.0, STEP_S / took_s))))
+            await asyncio.sleep(REST_S)
+            return moved
 
     async def work(self) -> bool:
         """One step of the oldest unfinished fan-out; whether there was one."""
         fan_out = await self._contents.unfinished_fan_out()
         if fan_out is None:
             return False
-        notification = await self._contents.content(fan_out.notification_id)
-        if notification is not None:
-            await self.advance(fan_out, notification)
+        await self.advance(fan_out)
         return True
 
     async def progress(self, notification_uuid: str) -> tuple[list[FanOut], dict[tuple[str, str], int]]:
@@ -215,27 +218,26 @@ class NotificationSending:
         check(draft)
         return draft
 
-    async def _create_and_send(self, draft: Notification, user_ids: Sequence[int]) -> list[NotificationRecord]:
-        recipients = await self._store.recipients(user_ids)
-        return await self._deliver(draft, recipients) if recipients else []
-
     async def _send(self, notification: Notification, user_ids: Sequence[int]) -> list[NotificationRecord]:
-        return await self._deliver(notification, await self._store.recipients(user_ids))
-
-    async def _deliver(
-        self,
-        notification: Notification,
-        to: Sequence[Recipient],
-        step: tuple[FanOut, int] | None = None,
-        conversation_id: int | None = None,
-    ) -> list[NotificationRecord]:
+        """One with an id of 0 is added first, unless it is for nobody."""
+        to = await self._store.recipients(user_ids)
+        if not to:
+            return []
         now_ms = self._clock.now_ms()
         planned = {each.user_id: plan(notification, each, self._available, now_ms) for each in to}
-        records = await self._contents.send(notification, planned, now_ms, arrived, step, conversation_id)
-        for record in records or ():
-            if is_told(planned[record.user_id]) and self._directory.is_online(record.user_id):
+        records = await self._contents.send(notification, planned, now_ms, arrived) or []
+        self._tell(notification, records, planned)
+        return records
+
+    def _tell(
+        self,
+        notification: Notification,
+        records: Iterable[NotificationRecord],
+        planned: Mapping[int, Sequence[PlannedDelivery]],
+    ) -> None:
+        for record in records:
+            if self._directory.is_online(record.user_id) and is_told(planned[record.user_id]):
                 self._bus.publish(arrived(notification, record), Audience((record.user_id,)))
-        return records or []
 
 
 def is_told(planned: Iterable[PlannedDelivery]) -> bool:

@@ -390,11 +390,11 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 class FanOut(msgspec.Struct, frozen=True, kw_only=True):
     """Sending a notification to everybody: users up to `up_to_user_id`, in the order of their ids; done up to
-    `cursor`."""
+    `reached_user_id`."""
 
     id: int
     notification_id: int
-    cursor: int
+    reached_user_id: int
     up_to_user_id: int
     total: int
     sent: int
@@ -402,7 +402,7 @@ class FanOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_done(self) -> bool:
-        return self.cursor >= self.up_to_user_id
+        return self.reached_user_id >= self.up_to_user_id
 
 
 class Broadcast(msgspec.Struct, frozen=True, kw_only=True):

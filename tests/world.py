@@ -148,17 +148,21 @@ class Rules:
             clock=self.clock,
         )
         self.triggers = NotificationTriggers(
-            bus=self.bus,
-            sending=self.sending,
+            feed=self.stores.notification_feed,
             store=self.stores.notifications,
+            profiles=self.profiles,
             directory=self.directory,
+            bus=self.bus,
             clock=self.clock,
+            available=Channel,
         )
+        # The first look notes where the log is.
+        await self.triggers.work()
         self.conversations = Conversations(
             store=self.stores.conversations,
             profiles=self.profiles,
             rosters=self.rosters,
-            bus=self.triggers,
+            bus=self.bus,
             clock=self.clock,
         )
         self.messages = Messages(
@@ -166,7 +170,7 @@ class Rules:
             marks=self.stores.marks,
             store=self.stores.messages,
             rosters=self.rosters,
-            bus=self.triggers,
+            bus=self.bus,
             clock=self.clock,
             limits=self._message_limits,
         )
@@ -187,9 +191,7 @@ class Rules:
         self.client_events = ClientEvents(store=self.stores.client_events, clock=self.clock)
         self.cascade = Cascade(accounts=self.accounts, stream=None)
         self.search = MessageSearch(self.stores.search, self.rosters, lambda: False)
-        self.contacts = Contacts(
-            store=self.stores.contacts, profiles=self.profiles, bus=self.triggers, clock=self.clock
-        )
+        self.contacts = Contacts(store=self.stores.contacts, profiles=self.profiles, bus=self.bus, clock=self.clock)
         self.applications = Applications(
             store=self.stores.applications,
             conversations=self.stores.conversations,

@@ -42,10 +42,14 @@ from domain.ports.messages import (
 )
 from domain.ports.notifications import (
     DeliveryStore,
+    Dispatch,
+    Happened,
     NotificationContents,
+    NotificationFeed,
     NotificationSender,
     NotificationStore,
     NotificationTemplateStore,
+    Spoken,
 )
 from domain.ports.people import ContactEdit, ContactStore, LoginStore, UserStore
 from domain.ports.sync import (
@@ -79,6 +83,7 @@ __all__ = [
     "ConversationStore",
     "DeliveryStore",
     "Digest",
+    "Dispatch",
     "DueMessages",
     "EventHandler",
     "EventLog",
@@ -86,6 +91,7 @@ __all__ = [
     "FileAccess",
     "FileStore",
     "GroupStore",
+    "Happened",
     "Incoming",
     "LoginStore",
     "Mark",
@@ -98,6 +104,7 @@ __all__ = [
     "MissedListener",
     "News",
     "NotificationContents",
+    "NotificationFeed",
     "NotificationSender",
     "NotificationStore",
     "NotificationTemplateStore",
@@ -111,6 +118,7 @@ __all__ = [
     "Scheduler",
     "SearchStore",
     "ShortCodes",
+    "Spoken",
     "SyncStore",
     "Thumbnails",
     "Timer",

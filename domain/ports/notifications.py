@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from domain.events import Event
+import msgspec
+
+from domain.events import Event, GroupNoted
 from domain.records import (
     Channel,
     DeadLetter,
@@ -82,14 +84,6 @@ class NotificationStore(Protocol):
         still to be delivered of them is not."""
         ...
 
-    async def without_word(self, conversation_id: int, user_ids: Collection[int]) -> list[int]:
-        """The members among these who have not muted the conversation and have no unread record about it."""
-        ...
-
-    async def conversations_read(self, pairs: Collection[tuple[int, int]], now_ms: int) -> None:
-        """Marks the unread records about conversations as read: of `(conversation_id, user_id)` each."""
-        ...
-
     async def recipients(self, user_ids: Collection[int]) -> list[Recipient]:
         """Those that exist, with the default preferences where a user set none."""
         ...
@@ -132,15 +126,10 @@ class NotificationContents(Protocol):
         planned: Mapping[int, Sequence[PlannedDelivery]],
         now_ms: int,
         event: Callable[[Notification, NotificationRecord], Event],
-        step: tuple[FanOut, int] | None = None,
-        conversation_id: int | None = None,
     ) -> list[NotificationRecord] | None:
         """A record and its deliveries for each user (by id) who has no record of it yet; those records. With an id of 0
         the notification is added first. What is delivered at once is kept, as `event` of it, for clients that resume.
-
-        With `step`, a fan-out and the user id that it has come to, all of this happens only if the fan-out is still
-        where it was, and moves it. None if somebody else moved it, or the notification is gone. With `conversation_id`,
-        who has an unread record about that conversation gets no other.
+        None if the notification is gone.
         """
         ...
 
@@ -148,8 +137,17 @@ class NotificationContents(Protocol):
         """To all active users that there are now."""
         ...
 
-    async def fan_out_page(self, fan_out: FanOut, limit: int) -> list[Recipient]:
-        """The next active users, in the order of their ids."""
+    async def advance(
+        self,
+        fan_out_id: int,
+        limit: int,
+        now_ms: int,
+        plan: Callable[[Notification, Sequence[Recipient]], Mapping[int, Sequence[PlannedDelivery]]],
+        event: Callable[[Notification, NotificationRecord], Event],
+    ) -> tuple[FanOut, Notification, list[NotificationRecord]] | None:
+        """Sends it, as `send`, to those whom `plan` names of the next active users, in the order of their ids, and
+        moves the fan-out, in one transaction. As far as it has come then. None if it is done or gone, or another
+        process is just doing this. `plan` may be called in a thread, and again if the transaction is tried again."""
         ...
 
     async def fan_out(self, fan_out_id: int) -> FanOut | None: ...
@@ -162,6 +160,68 @@ class NotificationContents(Protocol):
 
     async def delivery_counts(self, notification_id: int) -> dict[tuple[str, str], int]:
         """How many of its deliveries are in which state: by channel and state."""
+        ...
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A conversation in which somebody spoke: of each sender the newest seq, and the members who have not muted it and
+    whom no unread record tells of it, each with what they have read."""
+
+    conversation_id: int
+    is_group: bool
+    senders: Mapping[int, int]
+    waiting: Sequence[tuple[int, int]]
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """What was committed since a position and may be worth a notification. `events` were recorded for a user, or for
+    everybody (None); `notices` have their recipients with them."""
+
+    since: str
+    position: str
+    spoken: Sequence[Spoken]
+    events: Sequence[tuple[Event, int | None]]
+    notices: Sequence[tuple[GroupNoted, Sequence[int]]]
+    cause_ids: Sequence[int]
+    """The store's, of the events."""
+    is_all: bool
+    """Whether there was nothing more."""
+
+
+class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A new notification with the deliveries to each of its recipients. About a conversation: to those who have no
+    unread record about it. `up_to_user_id`: everybody up to this user is sent it, in time."""
+
+    notification: Notification
+    planned: Mapping[int, Sequence[PlannedDelivery]] = {}
+    conversation_id: int | None = None
+    up_to_user_id: int = 0
+
+
+class NotificationFeed(Protocol):
+    """What happened, from the database: nothing that was committed is missed, and each thing is settled once, by one of
+    all processes. The first start begins with what is committed from then on."""
+
+    async def next(self, now_ms: int) -> Happened | None:
+        """What comes next, None if there is nothing. Records about conversations that their users have read since are
+        read then."""
+        ...
+
+    async def tell(
+        self,
+        happened: Happened,
+        dispatches: Sequence[Dispatch],
+        now_ms: int,
+        event: Callable[[Notification, NotificationRecord], Event],
+        *,
+        is_settled: bool,
+    ) -> list[tuple[Notification, NotificationRecord]] | None:
+        """Sends the dispatches, and with `is_settled` moves the position, in one transaction. The records that were
+        made; None, and nothing is done, if another process was first."""
+        ...
+
+    async def newest_user_id(self, at_ms: int) -> int:
+        """The last user who was there at that time; 0 if there was none."""
         ...
 
 

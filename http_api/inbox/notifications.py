@@ -164,11 +164,10 @@ class AdministrationRoutes:
             sent = await self._sending.send(notification_id, call.body.user_ids)
             return shapes.sent(len(sent.records), sent.unknown)
         fan_out = await self._sending.send_to_all(notification_id)
-        view = await self._sending.get(notification_id)
         loop = asyncio.get_running_loop()
         until = loop.time() + SEND_TO_ALL_S
         while not fan_out.is_done and loop.time() < until:
-            fan_out = await self._sending.advance(fan_out, view.notification)
+            fan_out = await self._sending.advance(fan_out)
         return shapes.fanned_out(fan_out)
 
     async def dead_letters(self, call: Call[None, shapes.ContentQuery]) -> Any:

@@ -9,9 +9,13 @@ import msgspec
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.events import Event, MemberRemoved
+from domain.events import BroadcastSent, Event, FriendRequested, MemberRemoved, MessageSent
 from storage.sql.dialects import Turn
+from storage.sql.record_tables import notification_causes
 from storage.sql.tables import changes
+
+_CAUSES: Final = tuple(f'{{"type":"{kind.__name__}"' for kind in (FriendRequested, BroadcastSent, MessageSent))
+"""How events begin that become notifications. A message that is kept as an event was scheduled."""
 
 _decoder: Final = msgspec.json.Decoder(reduce(or_, Event.__subclasses__()))
 _encoder: Final = msgspec.json.Encoder()
@@ -21,6 +25,9 @@ TURN: Final = Turn(changes)
 
 async def keep(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
     """Inserts rows of `change_rows`. The last thing of a transaction, because others wait until it has ended."""
+    causes = [{"user_id": row["user_id"], "event": row["event"]} for row in rows if row["event"].startswith(_CAUSES)]
+    if causes:
+        await connection.execute(insert(notification_causes), causes)
     if rows:
         await TURN.take(connection)
         await connection.execute(insert(changes), rows)

@@ -25,6 +25,8 @@ from storage.sql.marks import TURN as RECEIPTS_TURN
 from storage.sql.marks import SqlMarkLog
 from storage.sql.mysql_sessions import SETUP, MysqlReaders, MysqlWriter, Session
 from storage.sql.mysql_url import Target
+from storage.sql.notification_contents import SqlNotificationContents
+from storage.sql.notification_feed import SqlNotificationFeed
 from storage.sql.search import SqlSearchStore
 from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
@@ -35,7 +37,7 @@ still maintained."""
 
 READERS: Final = 8
 WRITERS: Final = 8
-"""Connections for queries and for transactions of SQLAlchemy's. With those of `writers` a process has 19 at most."""
+"""Connections for queries and for transactions of SQLAlchemy's. With those of `writers` a process has 20 at most."""
 
 TRANSACTION_S: Final = 10.0
 MIGRATION_WAIT_S: Final = 60
@@ -93,13 +95,16 @@ class MysqlStores(SqlStores):
         self._engine = _engine(target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S)
         event.listen(self._engine.sync_engine, "checkout", _try_out)
         self._readers = MysqlReaders(target, READERS)
-        self.writers = (MysqlWriter(target), MysqlWriter(target), MysqlWriter(target))
-        """Of messages, of marks and of the search index."""
+        self.writers = (MysqlWriter(target), MysqlWriter(target), MysqlWriter(target), MysqlWriter(target))
+        """Of messages, of marks, of the search index and of notifications."""
         super().__init__(Database(self._readers, self._engine, nullcontext(), now_ms, TRANSACTION_S))
         # A gate for each: on MySQL one transaction need not wait for another.
         self.log = SqlMessageLog(self.writers[0], WriteGate(), now_ms)
         self.marks = SqlMarkLog(self.writers[1], WriteGate(), now_ms)
         self.search = SqlSearchStore(self.database, self.writers[2], WriteGate())
+        gate = WriteGate()
+        self.notification_contents = SqlNotificationContents(self.database, self.writers[3], gate)
+        self.notification_feed = SqlNotificationFeed(self.database, self.writers[3], gate)
 
     async def start(self, *, migrate: bool = True) -> None:
         """Creates the tables, or migrates them, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""

@@ -48,6 +48,10 @@ _FLAGS: Final = frozenset(
 )
 
 
+def hidden_at_ms(expires_at_ms: int | None) -> int:
+    return NO_END_MS if expires_at_ms is None else expires_at_ms
+
+
 def content(row: Row) -> Notification:
     values: dict[str, Any] = dict(zip(Notification.__struct_fields__, row, strict=False))
     values["kind"] = NotificationKind(values["kind"])

@@ -4,9 +4,8 @@ from collections.abc import Collection, Sequence
 from itertools import product
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, insert, select, update
 
-from domain.model import MemberStatus
 from domain.records import (
     DeliveryState,
     NotificationKind,
@@ -18,7 +17,7 @@ from domain.records import (
 )
 from storage.sql import notification_rows as rows
 from storage.sql.database import Database
-from storage.sql.dialects import Query, given, one_of
+from storage.sql.dialects import Query, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.plan import Plan
 from storage.sql.record_tables import (
@@ -27,7 +26,7 @@ from storage.sql.record_tables import (
     notification_records,
     notifications,
 )
-from storage.sql.tables import members, users
+from storage.sql.tables import users
 
 _CHANGED_AT_ONCE: Final = 1000
 
@@ -60,33 +59,6 @@ _RECIPIENTS: Final = Query(
     select(*rows.RECIPIENT_COLUMNS)
     .select_from(users.outerjoin(notification_preferences, notification_preferences.c.user_id == users.c.id))
     .where(one_of(users.c.id, "ids"))
-)
-
-
-_pairs: Final = given("pairs", conversation_id=BigInteger(), user_id=BigInteger())
-_ABOUT: Final = Query(
-    select(_records.id).select_from(
-        _pairs.join(
-            notification_records,
-            and_(_records.open_conversation_id == _pairs.c.conversation_id, _records.user_id == _pairs.c.user_id),
-        )
-    )
-)
-_WITHOUT_WORD: Final = Query(
-    select(members.c.user_id)
-    .select_from(
-        members.outerjoin(
-            notification_records,
-            and_(_records.open_conversation_id == members.c.conversation_id, _records.user_id == members.c.user_id),
-        )
-    )
-    .where(
-        members.c.conversation_id == bindparam("conversation_id"),
-        one_of(members.c.user_id, "ids"),
-        members.c.status == MemberStatus.ACTIVE.value,
-        members.c.is_muted.is_(False),
-        _records.id.is_(None),
-    )
 )
 
 
@@ -208,22 +180,6 @@ class SqlNotificationStore:
                         .values(state=DeliveryState.EXPIRED.value, updated_at_ms=undelivered_at_ms)
                     )
         return changed
-
-    async def without_word(self, conversation_id: int, user_ids: Collection[int]) -> list[int]:
-        found = await self._database.query(
-            _WITHOUT_WORD, conversation_id=conversation_id, ids=[[user_id] for user_id in user_ids]
-        )
-        return [row[0] for row in found]
-
-    async def conversations_read(self, pairs: Collection[tuple[int, int]], now_ms: int) -> None:
-        found = await self._database.query(_ABOUT, pairs=list(map(list, pairs)))
-        if found:
-            async with self._database.writing() as connection:
-                await connection.execute(
-                    update(notification_records)
-                    .where(_records.id.in_([row[0] for row in found]), _records.read_at_ms.is_(None))
-                    .values(read_at_ms=now_ms, open_conversation_id=None)
-                )
 
     async def recipients(self, user_ids: Collection[int]) -> list[Recipient]:
         found = await self._database.query(_RECIPIENTS, ids=[[user_id] for user_id in user_ids])

@@ -50,8 +50,11 @@ group_notices = table(
     ref("conversation_id"),
     ref("operator_id"),
     ref("target_id"),
+    flag("is_told"),
     ms("created_at_ms"),
+    Index(None, "is_told"),
 )
+"""`is_told`: notifications have been made of it."""
 
 group_notice_recipients = table(
     "group_notice_recipients",
@@ -154,7 +157,7 @@ notification_fan_outs = table(
     "notification_fan_outs",
     id_column(),
     ref("notification_id"),
-    ref("cursor"),
+    ref("reached_user_id"),
     ref("up_to_user_id"),
     number("total"),
     number("sent"),
@@ -164,6 +167,17 @@ notification_fan_outs = table(
     Index(None, "is_done"),
 )
 """Notifications on their way to everybody."""
+
+notification_causes = table(
+    "notification_causes",
+    id_column(),
+    ref("user_id", nullable=True),
+    Column("event", LongText, nullable=False),
+    flag("is_told"),
+    Index(None, "is_told"),
+)
+"""Recorded events that are still to become notifications, of a user or (without) of everybody; added with them, removed
+after that is done. In the resume log they would have to be looked for among everything else."""
 
 notification_templates = table(
     "notification_templates",

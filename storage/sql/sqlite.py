@@ -17,6 +17,8 @@ from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
 from storage.sql.gate import WriteGate
 from storage.sql.marks import SqlMarkLog
+from storage.sql.notification_contents import SqlNotificationContents
+from storage.sql.notification_feed import SqlNotificationFeed
 from storage.sql.search import SqlSearchStore
 from storage.sql.stores import SqlStores
 from storage.sql.tables import meta
@@ -67,6 +69,8 @@ class SqliteStores(SqlStores):
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
         self.search = SqlSearchStore(self.database, self._writer, gate)
+        self.notification_contents = SqlNotificationContents(self.database, self._writer, gate)
+        self.notification_feed = SqlNotificationFeed(self.database, self._writer, gate)
 
     async def start(self, *, migrate: bool = True) -> None:
         """Creates or migrates the database, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""

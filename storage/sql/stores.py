@@ -13,7 +13,6 @@ from storage.sql.files import SqlFileStore
 from storage.sql.groups import SqlGroupStore
 from storage.sql.logins import SqlLoginStore
 from storage.sql.messages import SqlMessageStore
-from storage.sql.notification_contents import SqlNotificationContents
 from storage.sql.notification_templates import SqlNotificationTemplateStore
 from storage.sql.notifications import SqlNotificationStore
 from storage.sql.sync import SqlSyncStore
@@ -22,7 +21,7 @@ from storage.sql.users import SqlUserStore
 
 
 class SqlStores:
-    """One for each port, but for the logs that write in batches."""
+    """One for each port, but for those that write through plans."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -39,7 +38,6 @@ class SqlStores:
         self.timers = SqlTimerStore(database)
         self.notifications = SqlNotificationStore(database)
         self.deliveries = SqlDeliveryStore(database)
-        self.notification_contents = SqlNotificationContents(database)
         self.notification_templates = SqlNotificationTemplateStore(database)
         self.files = SqlFileStore(database)
         self.event_log = SqlEventLog(database)

@@ -16,13 +16,14 @@ USERS = 7
 async def test_another_process_goes_on_and_nobody_is_reached_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(domain.notification_sending, "FAN_OUT_BATCH", 2)
+    monkeypatch.setattr(domain.notification_sending, "MIN_BATCH", 2)
+    monkeypatch.setattr(domain.notification_sending, "MAX_BATCH", 2)
     first = Rules(tmp_path / "feige.db")
     await first.start()
     users = [await first.accounts.register(username=f"user{number}", password=PASSWORD) for number in range(USERS)]
     view = await first.sending.create(users[0].profile, Wording(title="t", content="c"))
     fan_out = await first.sending.send_to_all(view.notification.uuid)
-    fan_out = await first.sending.advance(fan_out, view.notification)
+    fan_out = await first.sending.advance(fan_out)
     assert (fan_out.sent, fan_out.is_done) == (2, False)
     await first.close()
 

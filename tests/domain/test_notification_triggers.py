@@ -1,11 +1,12 @@
 """Notifications that come of what happens."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from domain.model import Draft, User
+from domain.model import Draft, Role, User
 from domain.records import NotificationKind, RecordFilter, RecordView
 from tests.domain.test_notification_delivery import work
 from tests.world import PASSWORD, Rules
@@ -113,3 +114,64 @@ async def test_they_go_out_over_push(rules: Rules, people: list[User]) -> None:
     await rules.triggers.work()
     await work(rules)
     assert [user_id for sender in rules.senders.values() for user_id, _ in sender.sent] == [bob.id]
+
+
+async def test_several_at_once_tell_once(rules: Rules, people: list[User]) -> None:
+    alice, bob, _ = people
+    await say(rules, (await rules.conversations.open_single(alice.profile, bob.id)).id, alice)
+    await rules.contacts.ask(alice.profile, bob.id)
+    await rules.conversations.create_group(alice.profile, [bob.id], name="g")
+    await asyncio.gather(*(rules.triggers.work() for _ in range(4)))
+    assert sorted(await kinds(rules, bob)) == ["friend_request", "group_invite", "message"]
+
+
+async def test_what_one_process_did_not_tell_the_next_one_tells(rules: Rules, people: list[User]) -> None:
+    alice, bob, _ = people
+    await say(rules, (await rules.conversations.open_single(alice.profile, bob.id)).id, alice)
+    await rules.contacts.ask(alice.profile, bob.id)
+    # The first is not asked any more, as if it had been killed.
+    second = Rules(rules.stores.path)
+    await second.start()
+    assert sorted(await kinds(second, bob)) == ["friend_request", "message"]
+    await second.close()
+
+
+async def test_scheduled_messages_are_told_when_they_are_delivered(rules: Rules, people: list[User]) -> None:
+    alice, bob, _ = people
+    single = (await rules.conversations.open_single(alice.profile, bob.id)).id
+    at_ms = rules.clock.at_ms + 60_000
+    draft = Draft(conversation_id=single, sender_id=alice.id, content="later", send_at_ms=at_ms)
+    await rules.messages.send(alice.profile, draft)
+    assert await kinds(rules, bob) == []
+    rules.clock.at_ms += 61_000
+    await rules.timers.work()
+    assert await kinds(rules, bob) == [NotificationKind.MESSAGE]
+
+
+async def test_what_happens_to_somebody_in_a_group(rules: Rules, people: list[User]) -> None:
+    alice, bob, carol = people
+    group = (await rules.conversations.create_group(alice.profile, [bob.id, carol.id], name="队")).id
+    await rules.triggers.work()
+    await rules.conversations.update_member(alice.profile, group, bob.id, role=Role.ADMIN)
+    await rules.conversations.remove_member(alice.profile, group, bob.id)
+    first, second, _ = await found(rules, bob)
+    assert {first.notification.title, second.notification.title} == {"群组角色变更", "移出群组"}
+    assert all("Alice" in each.notification.content and "队" in each.notification.content for each in (first, second))
+    assert first.notification.kind is NotificationKind.SYSTEM
+    assert await kinds(rules, carol) == [NotificationKind.GROUP_INVITE]
+    assert await kinds(rules, alice) == []
+
+
+async def test_broadcasts_reach_those_who_want_to_know_and_were_there(rules: Rules, people: list[User]) -> None:
+    alice, bob, carol = people
+    await rules.notifications.set_preferences(bob.id, system_enabled=False)
+    await rules.broadcasts.send(alice.profile, title="维护\n今晚", content="c")
+    await rules.broadcasts.send(alice.profile, title="only", content="c", target_user_ids=[carol.id, bob.id])
+    rules.clock.at_ms += 1000
+    late = await rules.accounts.register(username="late", password=PASSWORD)
+    await rules.triggers.work()
+    while await rules.sending.work():
+        pass
+    assert await found(rules, bob) == await found(rules, late) == []
+    assert sorted(view.notification.title for view in await found(rules, carol)) == ["only", "维护 今晚"]
+    assert await kinds(rules, alice) == [NotificationKind.ANNOUNCEMENT]

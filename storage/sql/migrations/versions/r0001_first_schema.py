@@ -215,10 +215,12 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.BigInteger(), nullable=False),
         sa.Column("operator_id", sa.BigInteger(), nullable=False),
         sa.Column("target_id", sa.BigInteger(), nullable=False),
+        sa.Column("is_told", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_group_notices")),
         **ON_MYSQL,
     )
+    op.create_index(op.f("ix_group_notices_is_told"), "group_notices", ["is_told"], unique=False)
     op.create_table(
         "group_notice_recipients",
         sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -345,6 +347,16 @@ def upgrade() -> None:
         **ON_MYSQL,
     )
     op.create_table(
+        "notification_causes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("event", sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
+        sa.Column("is_told", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_causes")),
+        **ON_MYSQL,
+    )
+    op.create_index(op.f("ix_notification_causes_is_told"), "notification_causes", ["is_told"], unique=False)
+    op.create_table(
         "notification_deliveries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=False),
@@ -372,7 +384,7 @@ def upgrade() -> None:
         "notification_fan_outs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("notification_id", sa.BigInteger(), nullable=False),
-        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("reached_user_id", sa.BigInteger(), nullable=False),
         sa.Column("up_to_user_id", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("sent", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -575,6 +587,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_notification_deliveries_user_id_state"), table_name="notification_deliveries")
     op.drop_table("notification_deliveries")
+    op.drop_index(op.f("ix_notification_causes_is_told"), table_name="notification_causes")
+    op.drop_table("notification_causes")
     op.drop_table("meta")
     op.drop_table("messages")
     op.drop_index(op.f("ix_message_timers_due_at_ms"), table_name="message_timers")
@@ -591,6 +605,7 @@ def downgrade() -> None:
     op.drop_table("invite_codes")
     op.drop_table("hidden_messages")
     op.drop_table("group_notice_recipients")
+    op.drop_index(op.f("ix_group_notices_is_told"), table_name="group_notices")
     op.drop_table("group_notices")
     op.drop_index(op.f("ix_group_applications_user_id"), table_name="group_applications")
     op.drop_index(op.f("ix_group_applications_conversation_id_status"), table_name="group_applications")
