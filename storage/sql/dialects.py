@@ -224,7 +224,7 @@ class MysqlDialect:
             assert isinstance(statement, Select)
             # Not around a subquery: that would be written to a temporary table first.
             row = func.json_array(*statement.selected_columns)
-            statement = statement.with_only_columns(func.json_arrayagg(row), maintain_column_froms=True)
+            statement = statement.with_only_columns(func.json_arrayagg(row))
         compiled = statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
         parts = cls._PARAMETER.split(compiled.string)
         texts, names = [parts[0].replace("%%", "%").encode()], []

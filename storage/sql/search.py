@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, not_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.model import ConversationStatus, MemberStatus, Message, MessageKind
@@ -81,10 +81,11 @@ _SEATS: Final = Query(
         members.c.user_id == bindparam("user_id"),
         members.c.status == MemberStatus.ACTIVE.value,
         conversations.c.status == ConversationStatus.ACTIVE.value,
-    )
+    ),
+    is_packed=True,
 )
 _NEWEST_ID: Final = Query(select(func.coalesce(func.max(messages.c.id), 0)))
-_SEGMENTS: Final = Query(select(search_segments.c.segment).where(search_segments.c.segment >= 0))
+_SEGMENTS: Final = Query(select(search_segments.c.segment).where(search_segments.c.segment >= 0), is_packed=True)
 _MARKS: Final = Query(select(search_marks.c.id, search_marks.c.message_id).where(search_marks.c.id > 0))
 _WITH_HIDDEN: Final = Query(
     select(hidden_messages.c.conversation_id).where(hidden_messages.c.user_id == bindparam("user_id")).distinct()
@@ -100,21 +101,22 @@ _OWNERS: Final = Query(
         one_of(search_segments.c.segment, "segments")
     )
 )
-_texts: Final = select(
-    messages.c.id,
-    messages.c.conversation_id,
-    messages.c.seq,
-    messages.c.kind,
-    messages.c.content,
-    messages.c.attachment,
-)
-_comparable: Final = _texts.where(messages.c.seq > 0, not_(is_hidden_from(bindparam("user_id"))))
-_BY_ID: Final = Query(_comparable.where(one_of(messages.c.id, "ids")))
+_place: Final = (messages.c.id, messages.c.conversation_id, messages.c.seq, messages.c.kind)
+_texts: Final = select(*_place, messages.c.content, messages.c.attachment)
+_is_seen: Final = and_(messages.c.seq > 0, not_(is_hidden_from(bindparam("user_id"))))
+_BY_ID: Final = Query(_texts.where(one_of(messages.c.id, "ids"), _is_seen))
 _is_in_segment: Final = messages.c.id.between(bindparam("low"), bindparam("high"))
-_in_segment: Final = _comparable.where(_is_in_segment, one_of(messages.c.conversation_id + 0, "conversation_ids"))
-"""By the ids: without the sum a database might read the conversations from their beginning."""
-_SHORT_IN_SEGMENT: Final = Query(_in_segment.where(func.length(messages.c.content) <= SHORT_BYTES), is_packed=True)
-_LONG_IN_SEGMENT: Final = Query(_in_segment.where(func.length(messages.c.content) > SHORT_BYTES))
+_is_short: Final = func.length(messages.c.content) <= SHORT_BYTES
+_IN_SEGMENT: Final = Query(
+    select(*_place, case((_is_short, messages.c.content)), messages.c.attachment).where(
+        # By the ids: without the sum a database might read the conversations from their beginning.
+        _is_in_segment,
+        one_of(messages.c.conversation_id + 0, "conversation_ids"),
+        _is_seen,
+    ),
+    is_packed=True,
+)
+"""NULL stands for a content that is long."""
 _FOUND: Final = Query(select(*rows.MESSAGE_COLUMNS).where(one_of(messages.c.id, "ids")))
 _CONTENTS: Final = Query(_texts.where(_is_in_segment).order_by(messages.c.id))
 _HELD: Final = Query(select(meta.c.value).where(meta.c.name == LEASE).with_for_update())
@@ -161,6 +163,8 @@ class _Search:
             left, step = segments.start, min(step * 4, LONGEST_STEP)
             yield from self._look(segments, indexed)
         page = self._found[:limit]
+        if not page:
+            return [], 0
         by_id = {row[0]: rows.message(row) for row in (yield _FOUND, {"ids": [[each] for each in page]})}
         return [by_id[message_id] for message_id in page], len(self._found)
 
@@ -196,6 +200,8 @@ class _Search:
             bitmaps[segment] = bits | self._marked.get(segment, 0)
         possible = [[segment] for segment in segments if bitmaps[segment]]
         found: dict[int, list[Candidate]] = {}
+        if not possible:
+            return found
         for segment, text in (yield _OWNERS, {"segments": possible}):
             owners, start, marked = orjson.loads(text), segment << SEGMENT_BITS, self._marked.get(segment, 0)
             found[segment] = [
@@ -210,12 +216,10 @@ class _Search:
             part = candidates[start : start + COMPARED]
             ids = [[message_id] for message_id, by_text in part if by_text]
             texts = (yield _TEXTS, {"ids": ids}) if ids else ()
-            matches = [message_id for message_id, text in texts if self._key in text]
             compared = {message_id for message_id, _ in texts}
-            ids = [[message_id] for message_id, _ in part if message_id not in compared]
-            if ids:
-                matches += self._matches((yield _BY_ID, {"ids": ids, "user_id": self._user_id}))
-            self._add(matches)
+            rest = [message_id for message_id, _ in part if message_id not in compared]
+            matches = [message_id for message_id, text in texts if self._key in text]
+            self._add(matches + (yield from self._matches_of(rest)))
             if len(self._found) >= COUNTED:
                 return
 
@@ -223,10 +227,16 @@ class _Search:
         low = segment << SEGMENT_BITS
         span = {"low": low, "high": low + SEGMENT_SIZE - 1, "user_id": self._user_id}
         own = [[conversation_id] for conversation_id in self._seats]
-        matches: list[int] = []
-        for query in (_SHORT_IN_SEGMENT, _LONG_IN_SEGMENT):
-            matches += self._matches((yield query, {"conversation_ids": own, **span}))
-        self._add(matches)
+        found = yield _IN_SEGMENT, {"conversation_ids": own, **span}
+        matches = self._matches([row for row in found if row[4] is not None])
+        self._add(matches + (yield from self._matches_of([row[0] for row in found if row[4] is None])))
+
+    def _matches_of(self, ids: Sequence[int]) -> Plan[list[int]]:
+        """Of messages that have to be read themselves."""
+        if not ids:
+            return []
+        each = [[message_id] for message_id in ids]
+        return self._matches((yield _BY_ID, {"ids": each, "user_id": self._user_id}))
 
     def _matches(self, messages: Iterable[Row]) -> list[int]:
         key, seats, kind = self._key, self._seats, self._kind

@@ -92,7 +92,7 @@ async def test_no_query_reads_a_whole_table(database: sqlite3.Connection) -> Non
         (sync._CHANGES_BY_MEMBER, "SEARCH members USING INDEX ix_members_user_id (user_id=?)"),
         (sync._RECEIPTS_BY_MEMBER, "SEARCH members USING INDEX ix_members_user_id (user_id=?)"),
         (sync._CONVERSATIONS_WITH_NEWS, "SEARCH members USING INDEX ix_members_user_id (user_id=?)"),
-        (search._SHORT_IN_SEGMENT, "SEARCH messages USING INDEX sqlite_autoindex_messages_2 (id>? AND id<?)"),
+        (search._IN_SEGMENT, "SEARCH messages USING INDEX sqlite_autoindex_messages_2 (id>? AND id<?)"),
         (
             messages._NEWEST,
             "SEARCH messages USING INDEX sqlite_autoindex_messages_1 (conversation_id=? AND seq>? AND seq<?)",
