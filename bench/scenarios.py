@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bench import append, bus, rest, sockets
+from bench import append, bus, reads, rest, sockets
 from bench.append import AppendScenario
 from bench.bus import BusScenario
 from bench.nodes import NodesScenario
@@ -272,6 +272,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         **_NODES_SEND,
     ),
     NodesScenario(name="nodes-two", title="the same, every message to the other of two nodes", nodes=2, **_NODES_SEND),
+    *reads.SCENARIOS,
 )
 
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
