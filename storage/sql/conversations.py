@@ -82,7 +82,11 @@ _newest_first: Final = (
 _COUNT: Final = Query(select(func.count()).select_from(members).join(conversations, _of_member).where(_listed))
 
 _unread_count: Final = (
-    select(func.count()).select_from(messages).where(counts_as_unread).correlate(members).scalar_subquery()
+    select(func.count())
+    .select_from(messages)
+    .where(counts_as_unread)
+    .correlate(members, conversations)
+    .scalar_subquery()
 )
 
 

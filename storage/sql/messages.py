@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, exists, false, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, false, func, insert, not_, select, update
 
 from domain.errors import MessageNotFound
 from domain.events import Event
@@ -18,6 +18,9 @@ from storage.sql.dialects import Query, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.plan import Plan, Row
 from storage.sql.tables import conversations, hidden_messages, members, messages, receipts, search_marks
+
+UNREAD_COUNTED: Final = 10_000
+"""Of each conversation's messages the newest are counted: 0.35 to 2.5 µs each."""
 
 _messages: Final = select(*rows.MESSAGE_COLUMNS)
 _BY_ID: Final = Query(_messages.where(messages.c.id == bindparam("id"), messages.c.seq > 0))
@@ -80,9 +83,11 @@ def _filtered(by_text: bool, by_kind: bool, newest: bool) -> tuple[Query, Query]
 _OLDEST: Final = Query(_between.order_by(messages.c.seq))
 _NEWEST: Final = Query(_between.order_by(messages.c.seq.desc()))
 
+_oldest_counted: Final = conversations.c.last_seq - UNREAD_COUNTED
 counts_as_unread: Final = and_(
     messages.c.conversation_id == members.c.conversation_id,
-    messages.c.seq > members.c.read_seq,
+    # One bound, not two: a database looks up the first by its index, and the other row by row.
+    messages.c.seq > case((members.c.read_seq > _oldest_counted, members.c.read_seq), else_=_oldest_counted),
     messages.c.seq > members.c.visible_after_seq,
     messages.c.sender_id != members.c.user_id,
     messages.c.state != MessageState.RECALLED.value,
@@ -90,7 +95,7 @@ counts_as_unread: Final = and_(
     messages.c.is_silent == false(),
     not_(is_hidden_from(members.c.user_id)),
 )
-"""Of messages beside a member. Scheduled messages have negative seqs."""
+"""Of messages beside a member and the conversation. Scheduled messages have negative seqs."""
 
 _unread: Final = (
     select(func.count())

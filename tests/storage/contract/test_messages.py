@@ -7,6 +7,7 @@ import pytest
 from domain.errors import MessageNotFound
 from domain.events import MessageDeleted, MessageEdited, MessageRecalled
 from domain.model import ConversationStatus, Location, MemberStatus, MessageKind, MessageState, Profile
+from storage.sql.messages import UNREAD_COUNTED
 from tests.storage.world import World
 
 SOMEBODY = Profile(1, "one", "one")
@@ -192,3 +193,18 @@ async def test_pages_by_number_leave_out_what_was_hidden(world: World) -> None:
             if before_seq is None:
                 page = await store.history_page(user_id, conversation.id, after_seq=after_seq, offset=offset, limit=4)
                 assert [message.seq for message in page] == seqs[offset : offset + 4]
+
+
+@pytest.mark.slow
+async def test_an_endless_backlog_is_counted_up_to_its_newest_10_000(world: World) -> None:
+    one, other = await world.users(2)
+    conversation = await world.single(one, other)
+    store = world.stores.messages
+    await world.send_all(conversation.id, other, ["x"] * (UNREAD_COUNTED - 1))
+    assert await store.unread(one, conversation.id) == UNREAD_COUNTED - 1
+    await world.send_all(conversation.id, other, ["x"] * 30)
+    await world.send(conversation.id, one)
+    (listed,), _ = await world.stores.conversations.list_for(one, offset=0, limit=1)
+    assert listed.unread_count == await store.unread(one) == UNREAD_COUNTED - 1
+    await world.mark(conversation.id, one, (1, 40))
+    assert await store.unread(one) == UNREAD_COUNTED - 11
