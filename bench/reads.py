@@ -71,7 +71,7 @@ class ReadsScenario(Scenario):
     def measure(self, bench: Bench) -> Round:
         size = self.quick_size if bench.quick else self.size
         folder = bench.work / ("reads-mysql" if self.is_mysql else "reads-sqlite")
-        url = bench.databases.mariadb.url("reads") if self.is_mysql else ""
+        url = bench.databases.mariadb.url("bench_reads") if self.is_mysql else ""
         library = self._library(bench, folder, url, size)
         options = ("--database", url) if self.is_mysql else ()
         result: dict[str, Any] = {}
@@ -94,7 +94,9 @@ class ReadsScenario(Scenario):
             if self.is_mysql:
                 database = bench.databases.mariadb
                 database.run(
-                    "CREATE DATABASE reads CHARACTER SET utf8mb4", "SET GLOBAL innodb_flush_log_at_trx_commit=0"
+                    "DROP DATABASE IF EXISTS bench_reads",
+                    "CREATE DATABASE bench_reads CHARACTER SET utf8mb4",
+                    "SET GLOBAL innodb_flush_log_at_trx_commit=0",
                 )
             stores: Stores = open_mysql(url) if self.is_mysql else open_sqlite(data_dir.database)
             known.write_text(json.dumps(asyncio.run(_fill(stores, data_dir, size))))
