@@ -294,7 +294,7 @@ class SqlMessageStore:
         kind: MessageKind | None = None,
         newest: bool = True,
     ) -> tuple[list[Message], int]:
-span = {"user_id": user_id, "conversation_id": conversation_id}
+        span = {"user_id": user_id, "conversation_id": conversation_id}
         span |= {"after_seq": max(after_seq, 0), "before_seq": NO_SEQ if before_seq is None else before_seq}
         if text is None and kind is None:
             plan = page_plan(span, offset, limit, newest)

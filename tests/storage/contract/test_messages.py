@@ -190,6 +190,17 @@ async def test_pages_by_number_leave_out_what_was_hidden(world: World) -> None:
             )
             assert total == len(seqs)
             assert [message.seq for message in page] == seqs[: max(0, len(seqs) - offset)][-4:]
+            page, total = await store.page(
+                user_id,
+                conversation.id,
+                after_seq=after_seq,
+                before_seq=before_seq,
+                offset=offset,
+                limit=4,
+                newest=False,
+            )
+            assert total == len(seqs)
+            assert [message.seq for message in page] == seqs[offset : offset + 4]
             if before_seq is None:
                 page = await store.history_page(user_id, conversation.id, after_seq=after_seq, offset=offset, limit=4)
                 assert [message.seq for message in page] == seqs[offset : offset + 4]
