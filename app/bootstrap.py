@@ -46,6 +46,7 @@ NOTIFY_EVERY_S: Final = 1.0
 """Of messages to those who are away: a conversation costs one query a turn, however many it has."""
 
 SWEEP_CALLS_EVERY_S: Final = 1.0
+FORGET_EVERY_S: Final = 600.0
 
 HTTP_DRAIN_S: Final = 10.0
 """For requests under way when the server stops; longer uploads and downloads are broken off."""
@@ -192,6 +193,7 @@ class Server:
             work = partial(use_cases.delivery.work, channel)
             self._tasks.repeat(work, LOOK_FOR_DUE_EVERY_S, f"notifications by {channel}")
         self._tasks.repeat(use_cases.calls.sweep, SWEEP_CALLS_EVERY_S, "calls")
+        self._tasks.repeat(use_cases.retention.work, FORGET_EVERY_S, "the end of the resume log")
 
     async def _listen_for_metrics(
         self, opened: AsyncExitStack, readiness: Readiness, registry: CollectorRegistry

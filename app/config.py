@@ -26,6 +26,7 @@ from domain.calls import CallLimits
 from domain.files import FileLimits
 from domain.login_codes import CodeLimits
 from domain.messages import MessageLimits
+from domain.retention import RetentionLimits
 from domain.tokens import TokenLimits
 from gateway.config import GatewayConfig
 from http_api.config import HttpConfig
@@ -140,6 +141,7 @@ class Config(msgspec.Struct, frozen=True):
     smtp: SmtpConfig = SmtpConfig()
     push: PushConfig = PushConfig()
     calls: CallLimits = CallLimits()
+    retention: RetentionLimits = RetentionLimits()
     log: LogConfig = LogConfig()
 
 
@@ -277,6 +279,8 @@ def _check(config: Config) -> None:
             raise SetupError(f"files.{name}: must be more than 0")
     if config.files.orphan_grace_s < MIN_ORPHAN_GRACE_S:
         raise SetupError(f"files.orphan_grace_s: at least {MIN_ORPHAN_GRACE_S}, or uploads under way are orphans")
+    if config.retention.changes_days < 0:
+        raise SetupError("retention.changes_days: a number of days, or 0 for good")
     if config.blobs.store == "s3":
         for name in ("endpoint", "bucket", "access_key", "secret_key"):
             if not getattr(config.blobs, name):

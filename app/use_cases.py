@@ -32,6 +32,7 @@ from domain.ports import Clock, CodeSender, NotificationSender
 from domain.presence import Presence
 from domain.profiles import Profiles
 from domain.records import Channel
+from domain.retention import Retention
 from domain.rosters import Rosters
 from domain.search import MessageSearch
 from domain.tokens import Tokens
@@ -138,6 +139,7 @@ class UseCases:
         self.timers = MessageTimers(
             store=stores.timers, messages=self.messages, rosters=rosters, profiles=profiles, clock=clock
         )
+        self.retention = Retention(store=stores.sync, clock=clock, limits=config.retention)
         self.calls = Calls(
             store=stores.calls,
             profiles=profiles,

@@ -18,11 +18,12 @@ class Request:
     method: str
     path: str
     body: Mapping[str, Any] | None = None
+    root: str = "/api/v1"
 
     def wire(self, token: str) -> bytes:
         """As a client that keeps its connection sends it."""
         body = b"" if self.body is None else orjson.dumps(self.body)
-        head = f"{self.method} /api/v1{self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        head = f"{self.method} {self.root}{self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return f"{head}\r\n".encode() + body

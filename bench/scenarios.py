@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bench import append, bus, rest, send_to_all, sockets
+from bench import append, bus, reads, rest, send_to_all, sockets
 from bench.append import AppendScenario
 from bench.bus import BusScenario
 from bench.nodes import NodesScenario
@@ -292,6 +292,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         **_SEND_TO_ALL,
     ),
     OnMariaDb(name="send-to-all-mysql", title="the same on MariaDB and Redis", **_SEND_TO_ALL),
+    *reads.SCENARIOS,
 )
 
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}

@@ -5,6 +5,7 @@ import dataclasses
 import shutil
 import tempfile
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -87,37 +88,39 @@ async def fill(stores: Stores, data_dir: DataDir, needs: Needs) -> Population:
     """Starts the stores, fills them for a server with this data directory, and closes them."""
     await stores.start()
     try:
-        return await _Seed(stores, data_dir).fill(needs)
+        return await Seed(stores, data_dir).fill(needs)
     finally:
         await stores.close()
 
 
-class _Seed:
+class Seed:
+    """Fills stores that were started. Users are named by their index."""
+
     def __init__(self, stores: Stores, data_dir: DataDir) -> None:
-        self._stores = stores
+        self.stores = stores
         self._data_dir = data_dir
         self._tokens = Tokens(data_dir.secret_key(), SystemClock(), TokenLimits())
-        self._now_ms = SystemClock().now_ms()
-        self._users: list[User] = []
+        self.now_ms = SystemClock().now_ms()
+        self.users: list[User] = []
 
     async def fill(self, needs: Needs) -> Population:
-        signed = [await self._register(f"bench{number}") for number in range(needs.all_users)]
+        signed = [await self.register(f"bench{number}") for number in range(needs.all_users)]
         group_id = await self._group(needs.group_size) if needs.group_size else 0
-        singles = [await self._single(2 * number, 2 * number + 1) for number in range(needs.singles)]
-        popular = len(self._users) - 1
-        talks = [await self._single(number, number + needs.talks) for number in range(needs.talks)]
-        contacts = [await self._single(popular, number) for number in range(needs.contacts)]
+        singles = [await self.single(2 * number, 2 * number + 1) for number in range(needs.singles)]
+        popular = len(self.users) - 1
+        talks = [await self.single(number, number + needs.talks) for number in range(needs.talks)]
+        contacts = [await self.single(popular, number) for number in range(needs.contacts)]
         await self._say([(talk, number) for number, talk in enumerate(talks) for _ in range(needs.messages)])
         await self._say([(single, number) for number, single in enumerate(contacts)])
         if needs.crowd:
             await self._crowd(needs.crowd)
         return Population(self._data_dir.path, signed, group_id, singles, talks, popular)
 
-    async def _register(self, name: str) -> str:
+    async def register(self, name: str) -> str:
         """The access token of a new login."""
-        now_ms, limits = self._now_ms, self._tokens.limits
-        user = await self._stores.users.create(username=name, nickname=name, password_hash=NO_PASSWORD, now_ms=now_ms)
-        self._users.append(user)
+        now_ms, limits = self.now_ms, self._tokens.limits
+        user = await self.stores.users.create(username=name, nickname=name, password_hash=NO_PASSWORD, now_ms=now_ms)
+        self.users.append(user)
         login = Login(
             id=new_id(),
             user_id=user.id,
@@ -126,7 +129,7 @@ class _Seed:
             created_at_ms=now_ms,
             expires_at_ms=now_ms + limits.access_s * 1000,
         )
-        await self._stores.logins.create(login)
+        await self.stores.logins.create(login)
         claims = Claims(user.id, login.id, new_id(), DialectName.NATIVE, login.expires_at_ms)
         return self._tokens.sign("access", claims)
 
@@ -145,35 +148,44 @@ class _Seed:
                 await connection.execute(insert(users), people)
 
     async def _group(self, size: int) -> int:
-        owner, *others = self._users[:size]
+        owner, *others = self.users[:size]
         group = Conversation(
             id=0,
             kind=ConversationKind.GROUP,
             name="bench",
             creator_id=owner.id,
             max_members=MAX_MEMBERS,
-            created_at_ms=self._now_ms,
-            updated_at_ms=self._now_ms,
+            created_at_ms=self.now_ms,
+            updated_at_ms=self.now_ms,
         )
-        async with self._stores.conversations.create_group(group, [user.id for user in others]) as edit:
+        async with self.stores.conversations.create_group(group, [user.id for user in others]) as edit:
             return edit.conversation.id
 
-    async def _single(self, first: int, second: int) -> int:
+    async def single(self, first: int, second: int) -> int:
         """Of two users, by index."""
-        users = self._users
-        single, _ = await self._stores.conversations.create_single(users[first].id, users[second].id, self._now_ms)
+        users = self.users
+        single, _ = await self.stores.conversations.create_single(users[first].id, users[second].id, self.now_ms)
         return single.id
 
     async def _say(self, places: list[tuple[int, int]]) -> None:
         """A message in each conversation from the user with this index."""
+        await self.append(
+            [
+                Draft(
+                    conversation_id=conversation_id,
+                    sender_id=self.users[sender].id,
+                    content=f"message {number} of a talk",
+                )
+                for number, (conversation_id, sender) in enumerate(places)
+            ]
+        )
+
+    async def append(self, drafts: Sequence[Draft]) -> None:
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[object]] = []
-        for number, (conversation_id, sender) in enumerate(places):
+        for draft in drafts:
             answer = loop.create_future()
             answers.append(answer)
-            draft = Draft(
-                conversation_id=conversation_id, sender_id=self._users[sender].id, content=f"message {number} of a talk"
-            )
-            self._stores.log.append(draft, answer.set_result)
+            self.stores.log.append(draft, answer.set_result)
         refusals = [each for each in await asyncio.gather(*answers) if isinstance(each, Exception)]
         assert not refusals, refusals[0]

@@ -147,7 +147,7 @@ class MessageStore(Protocol):
 
     async def unread(self, user_id: int, conversation_id: int | None = None) -> int:
         """Messages after the member's read cursor that count: others' messages, visible to the member and not hidden,
-        not recalled or deleted, not silent."""
+        not recalled or deleted, not silent. Of each conversation the newest 10,000 messages are looked at."""
         ...
 
     async def receipts(self, message: Message) -> list[Receipt]:

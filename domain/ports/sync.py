@@ -116,6 +116,11 @@ class SyncStore(Protocol):
         `limit` messages or events. The cost grows with the news, not with the number of conversations."""
         ...
 
+    async def prune(self, before_ms: int, limit: int) -> int:
+        """Forgets recorded events from before that time, the oldest first, at most `limit`; how many it were. The
+        newest of all stays. Of a position that does not cover what was forgotten `missed` and `news` cannot tell."""
+        ...
+
     async def news(self, position: str, limit: int) -> News | None:
         """All that was committed after `position`, in whatever conversation: for a node that lost its bus. None if it
         cannot tell or if it is more than `limit` messages, changes or read marks."""

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Column, Table, bindparam, column, select
+from sqlalchemy import Column, Table, bindparam, column, func, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
@@ -81,12 +81,16 @@ def one_of(wanted: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 
 class Query:
-    """A SELECT whose named parameters are filled in at each run; those of `given` are sequences of rows."""
+    """A SELECT whose named parameters are filled in at each run; those of `given` are sequences of rows.
 
-    __slots__ = ("statement",)
+    `is_packed`: for many short rows of one SELECT, in no order. MySQL then answers them as one value, as SQLite always
+    does: its drivers take 8 µs of CPU to read a row of six columns, 2 µs this way."""
 
-    def __init__(self, statement: Statement) -> None:
+    __slots__ = ("is_packed", "statement")
+
+    def __init__(self, statement: Statement, *, is_packed: bool = False) -> None:
         self.statement = statement
+        self.is_packed = is_packed
 
 
 class BulkInsert:
@@ -215,7 +219,13 @@ class MysqlDialect:
     @cache
     def _template(cls, query: Query) -> tuple[list[bytes], list[tuple[str, list[str] | None]]]:
         """Texts, and between each two the name of a parameter; with its columns if it is rows, none if values."""
-        compiled = query.statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
+        statement = query.statement
+        if query.is_packed:
+            assert isinstance(statement, Select)
+            # Not around a subquery: that would be written to a temporary table first.
+            row = func.json_array(*statement.selected_columns)
+            statement = statement.with_only_columns(func.json_arrayagg(row))
+        compiled = statement.compile(dialect=mysql.dialect(paramstyle="pyformat"))
         parts = cls._PARAMETER.split(compiled.string)
         texts, names = [parts[0].replace("%%", "%").encode()], []
         for columns, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
@@ -227,6 +237,15 @@ class MysqlDialect:
                 names.append((name, None if columns is None else columns.split(",") if columns else []))
                 texts.append(after)
         return texts, names
+
+    @staticmethod
+    def rows(query: Query, found: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The rows of the query, of what the driver found."""
+        if not query.is_packed:
+            return list(found)
+        ((packed,),) = found
+        rows: list[Sequence[Any]] = [] if packed is None else orjson.loads(packed)
+        return rows
 
     @classmethod
     def _join(cls, separator: bytes, rows: Sequence[Sequence[Any]]) -> bytes:

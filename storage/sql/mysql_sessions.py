@@ -55,13 +55,16 @@ FLUSH_BYTES: Final = 1_000_000
 """Changes are sent with what follows, unless they are longer: a server takes packets of 16 MiB by default."""
 
 SQL_MODE: Final = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+PACKED_BYTES: Final = 16 * 2**20
+"""What MariaDB takes into one JSON array: a packet."""
+
 EXACT: Final = f"IF(VERSION() LIKE '%MariaDB%','{EXACT_COLLATIONS['mariadb']}','{EXACT_COLLATIONS['mysql']}')"
 """Literals of derived tables are compared as the columns are."""
 
 SETUP: Final = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     f"SET SESSION sql_mode='{SQL_MODE}',time_zone='+00:00',collation_connection={EXACT}",
-    f"SET SESSION innodb_lock_wait_timeout={LOCK_WAIT_S},wait_timeout={IDLE_S}",
+    f"SET SESSION innodb_lock_wait_timeout={LOCK_WAIT_S},wait_timeout={IDLE_S},group_concat_max_len={PACKED_BYTES}",
 )
 
 _SNAPSHOT: Final = (
@@ -160,8 +163,8 @@ class MysqlReaders:
 
     async def query(self, query: Query, parameters: Mapping[str, Any]) -> list[Row]:
         statements = [self._dialect.select(query, parameters)]
-        async with self._answered(statements) as (_, rows):
-            return rows
+        async with self._answered(statements) as (_, found):
+            return self._dialect.rows(query, found)
 
     async def read(self, plan: Plan[T]) -> T:
         try:
@@ -171,11 +174,12 @@ class MysqlReaders:
                 nothing_read: T = stop.value
                 return nothing_read
             first: list[str | bytes] = [*_SNAPSHOT, self._select(work, values)]
-            async with self._answered(first) as (session, rows):
+            async with self._answered(first) as (session, found):
                 try:
                     while True:
-                        work, values = plan.send(rows)
-                        rows = list((await session.run([self._select(work, values)]))[0].rows)
+                        assert isinstance(work, Query)
+                        work, values = plan.send(self._dialect.rows(work, found))
+                        found = (await session.run([self._select(work, values)]))[0].rows
                 except StopIteration as stop:
                     result: T = stop.value
                 await session.run(["COMMIT"])

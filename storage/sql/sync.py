@@ -1,10 +1,11 @@
 """Resume: what was committed since a position, at a cost that grows with the news."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import BindParameter, and_, bindparam, delete, func, insert, literal, or_, select, union_all, update
 
 from domain.events import (
     Event,
@@ -22,6 +23,7 @@ from storage.sql import rows
 from storage.sql.changes import read_event
 from storage.sql.database import Database
 from storage.sql.dialects import Query
+from storage.sql.errors import UniqueViolation
 from storage.sql.plan import Plan
 from storage.sql.tables import changes, conversations, members, messages, meta, receipts
 
@@ -59,7 +61,14 @@ def _newest(column: Any) -> Any:
     return select(func.coalesce(func.max(column), 0)).scalar_subquery()
 
 
-_POSITION: Final = Query(select(_newest(messages.c.id), _newest(changes.c.id), _newest(receipts.c.id)))
+PRUNED: Final = "changes.pruned"
+"""The newest change that was forgotten."""
+
+_position: Final = (_newest(messages.c.id), _newest(changes.c.id), _newest(receipts.c.id))
+_POSITION: Final = Query(select(*_position))
+_POSITION_AND_PRUNED: Final = Query(
+    select(*_position, select(meta.c.value).where(meta.c.name == PRUNED).scalar_subquery())
+)
 _EPOCH: Final = Query(select(meta.c.value).where(meta.c.name == "epoch"))
 
 _is_mine: Final = and_(members.c.user_id == bindparam("user_id"), members.c.status == MemberStatus.ACTIVE.value)
@@ -183,6 +192,9 @@ _NEW_CHANGES: Final = Query(
     .order_by(changes.c.id)
     .limit(bindparam("limit"))
 )
+_OLDEST_CHANGES: Final = Query(
+    select(changes.c.id, changes.c.at_ms).where(changes.c.id > 0).order_by(changes.c.id).limit(bindparam("limit"))
+)
 _NEW_RECEIPTS: Final = Query(
     select(receipts.c.conversation_id, receipts.c.user_id, receipts.c.to_seq, receipts.c.read_at_ms)
     .where(receipts.c.id > _since)
@@ -191,9 +203,18 @@ _NEW_RECEIPTS: Final = Query(
 )
 
 
-def news_plan(since: Position, limit: int) -> Plan[News | None]:
-    now = Position(*(yield _POSITION, {})[0])
+def _now(since: Position) -> Plan[Position | None]:
+    """None: from `since` to now is not to be told."""
+    *newest, pruned = (yield _POSITION_AND_PRUNED, {})[0]
+    now = Position(*newest)
     if now.message_id < since.message_id or now.change_id < since.change_id or now.receipt_id < since.receipt_id:
+        return None
+    return None if since.change_id < int(pruned or 0) else now
+
+
+def news_plan(since: Position, limit: int) -> Plan[News | None]:
+    now = yield from _now(since)
+    if now is None:
         return None
     found = yield _NEW_MESSAGES, {"since": since.message_id, "limit": limit + 1}
     changed = yield _NEW_CHANGES, {"since": since.change_id, "limit": limit + 1}
@@ -209,12 +230,12 @@ def missed_plan(
     user_id: int, since: Position, cursors: Mapping[int, int], limit: int, scanned_rows: int
 ) -> Plan[Missed | None]:
     """`scanned_rows`: how many new rows are scanned in any case."""
-    now = Position(*(yield _POSITION, {})[0])
+    now = yield from _now(since)
+    if now is None:
+        return None
     new_messages = now.message_id - since.message_id
     new_changes = now.change_id - since.change_id
     new_receipts = now.receipt_id - since.receipt_id
-    if min(new_messages, new_changes, new_receipts) < 0:
-        return None
     if max(new_messages, new_changes, new_receipts) > scanned_rows:
         memberships: int = (yield _MEMBERSHIPS, {"user_id": user_id})[0][0]
         scanned_rows = max(scanned_rows, memberships)
@@ -324,3 +345,24 @@ class SqlSyncStore:
     async def news(self, position: str, limit: int) -> News | None:
         since = Position.parse(position)
         return None if since is None else await self._database.read(news_plan(since, limit))
+
+    async def prune(self, before_ms: int, limit: int) -> int:
+        # Ids grow with time, but for clocks that step; so what goes is the beginning of the log. Its newest row stays:
+        # a position is made of its id.
+        oldest = await self._database.query(_OLDEST_CHANGES, limit=limit + 1)
+        old = list(takewhile(lambda row: row[1] < before_ms, oldest[:-1]))
+        if old:
+            try:
+                await self._forget(old[-1][0])
+            except UniqueViolation:
+                return 0  # another process has just begun with it
+        return len(old)
+
+    async def _forget(self, last_id: int) -> None:
+        async with self._database.writing() as connection:
+            known = await connection.scalar(select(meta.c.value).where(meta.c.name == PRUNED).with_for_update())
+            if known is None:
+                await connection.execute(insert(meta).values(name=PRUNED, value=str(last_id)))
+            elif int(known) < last_id:
+                await connection.execute(update(meta).where(meta.c.name == PRUNED).values(value=str(last_id)))
+            await connection.execute(delete(changes).where(changes.c.id <= last_id))

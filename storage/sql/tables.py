@@ -284,6 +284,13 @@ search_postings = table(
 )
 """The search index: in which messages of a segment a term is. The id is made of both."""
 
+search_texts = table(
+    "search_texts",
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False),
+)
+"""What messages of those segments are compared by. The id is the message's; not all are here."""
+
 search_marks = table(
     "search_marks",
     id_column(),

@@ -19,6 +19,7 @@ from bench import append, courier, databases
 from bench.databases import Databases
 from bench.machine import file_system, memory_of, socket_pages
 from bench.programs import LIBRARIES, BuildError, build, compile_one
+from bench.reads import Size
 from bench.report import Spread, Summary, details, table, write_json
 from bench.runs import Bench, parse
 from bench.scenario import Round, RunError, Target
@@ -465,3 +466,18 @@ async def test_rest_takes_nothing_but_answers(bench: Bench) -> None:
                     bench.generate("rest", "full", place | {"count": 5})
 
     await asyncio.to_thread(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["search", "lists", "search-mysql", "lists-mysql"])
+async def test_reads(bench: Bench, name: str) -> None:
+    size = Size(messages=300, conversations=3, friends=4, unread=2)
+    scenario = dataclasses.replace(BY_NAME[name], quick_size=size, quick_count=10)
+    bench = dataclasses.replace(bench, programs=build(bench.work, scenario.programs))
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is None
+    asks = scenario.asks
+    assert all(feige[f"{ask.name}_requests"] == 10 for ask in asks)
+    assert all(feige[f"{ask.name}_answer_bytes"] > 300 for ask in asks), feige
+    assert all(row.feige.median > 0 for row in Summary(scenario, [(feige, c)]).rows)
+    assert all(ask.name in details([Summary(scenario, [(feige, c)])]) for ask in asks)

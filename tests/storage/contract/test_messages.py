@@ -7,6 +7,7 @@ import pytest
 from domain.errors import MessageNotFound
 from domain.events import MessageDeleted, MessageEdited, MessageRecalled
 from domain.model import ConversationStatus, Location, MemberStatus, MessageKind, MessageState, Profile
+from storage.sql.messages import UNREAD_COUNTED
 from tests.storage.world import World
 
 SOMEBODY = Profile(1, "one", "one")
@@ -169,3 +170,52 @@ async def test_a_hidden_message_is_gone_for_one_user_everywhere(world: World) ->
     assert (await sees(two), await last(two)) == ([], None)
     await world.send(conversation.id, one, "d")
     assert (await sees(two), await last(two)) == (["d"], "d")
+
+
+async def test_pages_by_number_leave_out_what_was_hidden(world: World) -> None:
+    """Against counting by hand."""
+    one, other = await world.users(2)
+    conversation = await world.single(one, other)
+    sent = await world.send_all(conversation.id, other, [f"{number}" for number in range(24)])
+    await world.send(conversation.id, other, "later", send_at_ms=world.clock.time_ms + 1000)
+    for seq in (1, 2, 5, 9, 10, 11, 20, 24):
+        await world.stores.messages.hide(one, sent[seq - 1], MessageDeleted(sent[seq - 1], one, False, 5))
+    store = world.stores.messages
+    for user_id, after_seq, before_seq in ((one, 0, None), (one, 4, 21), (one, 5, 10), (other, 3, None), (one, 8, 12)):
+        hidden = {1, 2, 5, 9, 10, 11, 20, 24} if user_id == one else set()
+        seqs = [seq for seq in range(after_seq + 1, before_seq or 25) if seq not in hidden]
+        for offset in (0, 1, 2, 3, 7, 8, 15, 16, 40):
+            page, total = await store.page(
+                user_id, conversation.id, after_seq=after_seq, before_seq=before_seq, offset=offset, limit=4
+            )
+            assert total == len(seqs)
+            assert [message.seq for message in page] == seqs[: max(0, len(seqs) - offset)][-4:]
+            page, total = await store.page(
+                user_id,
+                conversation.id,
+                after_seq=after_seq,
+                before_seq=before_seq,
+                offset=offset,
+                limit=4,
+                newest=False,
+            )
+            assert total == len(seqs)
+            assert [message.seq for message in page] == seqs[offset : offset + 4]
+            if before_seq is None:
+                page = await store.history_page(user_id, conversation.id, after_seq=after_seq, offset=offset, limit=4)
+                assert [message.seq for message in page] == seqs[offset : offset + 4]
+
+
+@pytest.mark.slow
+async def test_an_endless_backlog_is_counted_up_to_its_newest_10_000(world: World) -> None:
+    one, other = await world.users(2)
+    conversation = await world.single(one, other)
+    store = world.stores.messages
+    await world.send_all(conversation.id, other, ["x"] * (UNREAD_COUNTED - 1))
+    assert await store.unread(one, conversation.id) == UNREAD_COUNTED - 1
+    await world.send_all(conversation.id, other, ["x"] * 30)
+    await world.send(conversation.id, one)
+    (listed,), _ = await world.stores.conversations.list_for(one, offset=0, limit=1)
+    assert listed.unread_count == await store.unread(one) == UNREAD_COUNTED - 1
+    await world.mark(conversation.id, one, (1, 40))
+    assert await store.unread(one) == UNREAD_COUNTED - 11

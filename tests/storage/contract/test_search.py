@@ -222,3 +222,22 @@ async def test_an_indexer_that_was_overtaken_gives_up(world: World, monkeypatch:
     assert not await store.index_next()
     assert not await store.index_next()
     assert await find(world, alice, "needle") == ["needle"]
+
+
+async def test_every_kind_of_text_is_compared_as_it_is(world: World) -> None:
+    """Of the index, of the texts beside it, and of those that are too long to stand there."""
+    odd = [
+        "".join(map(chr, range(1, 32))) + "odd",
+        'a "quoted" \\ back/slash odd',
+        "🕊️ odd \u2028 end",
+        "x" * 3000 + " odd",
+    ]
+    alice, bob, _ = await filled(world, *odd)
+    for is_indexed in (False, True):
+        assert not is_indexed or await index_all(world) == 1
+        for user in (alice, bob):
+            assert await find(world, user, "odd") == odd[::-1]
+            assert await find(world, user, '"quoted" \\ b') == [odd[1]]
+            assert await find(world, user, "\x07\x08") == [odd[0]]
+            assert await find(world, user, "🕊️ o") == [odd[2]]
+            assert await find(world, user, "xx odd") == [odd[3]]

@@ -287,3 +287,35 @@ async def test_a_node_learns_all_that_was_committed_anywhere(world: World) -> No
     assert await world.stores.sync.news(position, 2) is None
     assert await world.stores.sync.news("nonsense", 10) is None
     assert await world.stores.sync.news("ffffffffff-0-0", 10) is None
+
+
+async def test_what_was_forgotten_is_not_passed_over_in_silence(world: World, noise: bool) -> None:
+    alice, bob = await world.users(2)
+    conversation = await world.single(alice, bob)
+    message = await world.send(conversation.id, alice)
+
+    async def pin(pinned: bool) -> None:
+        async with world.stores.messages.edit(message.id) as edit:
+            edit.set(lambda new: MessagePinned(new, alice, 1), is_pinned=pinned)
+
+    sync = world.stores.sync
+    at_first = await Resuming(world, bob).start()
+    for number in range(4):
+        world.clock.time_ms += 100
+        if number == 2:
+            later = await Resuming(world, bob).start()
+        await pin(number % 2 == 0)
+    await make_noise(world, noise)
+    assert await sync.prune(world.clock.time_ms - 250, 10) == 1
+    assert await sync.prune(world.clock.time_ms - 100, 1) == 1
+    assert await at_first.missed() is None
+    assert await sync.news(at_first.position, 1000) is None
+    _, events = await later.news()
+    assert [event.message.is_pinned for event in events if isinstance(event, MessagePinned)] == [True, False]
+    assert await sync.news(later.position, 1000) is not None
+    # The newest row names positions.
+    newest = await sync.position()
+    assert await sync.prune(2**62, 1000) > 0
+    assert await sync.prune(2**62, 1000) == 0
+    assert await sync.position() == newest
+    assert await later.missed() is not None

@@ -513,6 +513,13 @@ def upgrade() -> None:
         **ON_MYSQL,
     )
     op.create_table(
+        "search_texts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_search_texts")),
+        **ON_MYSQL,
+    )
+    op.create_table(
         "search_segments",
         sa.Column("segment", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column(
@@ -566,6 +573,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("writers")
     op.drop_table("users")
+    op.drop_table("search_texts")
     op.drop_table("search_segments")
     op.drop_table("search_postings")
     op.drop_table("search_marks")
