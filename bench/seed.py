@@ -135,16 +135,16 @@ class Seed:
 
     async def _crowd(self, count: int) -> None:
         """Written past the store of users, one by one of which takes minutes."""
-        await self._stores.users.update(self._users[0].id, is_admin=True)
+        await self.stores.users.update(self.users[0].id, is_admin=True)
         texts = {"username": "crowd{}", "username_key": "crowd{}", "nickname": "crowd{}", "nickname_key": "crowd{}"}
-        numbers = {"created_at_ms": self._now_ms, "updated_at_ms": self._now_ms}
+        numbers = {"created_at_ms": self.now_ms, "updated_at_ms": self.now_ms}
         for start in range(0, count, CROWD_AT_ONCE):
             people = [
                 {name: text.format(number) for name, text in texts.items()}
                 | {"uuid": str(uuid.uuid4()), "password_hash": NO_PASSWORD, **numbers}
                 for number in range(start, min(start + CROWD_AT_ONCE, count))
             ]
-            async with self._stores.database.writing() as connection:
+            async with self.stores.database.writing() as connection:
                 await connection.execute(insert(users), people)
 
     async def _group(self, size: int) -> int:

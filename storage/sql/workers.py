@@ -27,8 +27,8 @@ PRAGMAS: Final = (
     "PRAGMA wal_autocheckpoint = 4000",
     # after a checkpoint the log file is cut to this, so that one long reader does not leave it large for good
     "PRAGMA journal_size_limit = 67108864",
-    # 16 MiB; there are six connections
-    "PRAGMA cache_size = -16384",
+    # 4 MiB on each of six connections: a page that falls out comes back from the kernel's cache
+    "PRAGMA cache_size = -4096",
     f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
 )
 
