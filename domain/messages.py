@@ -227,12 +227,12 @@ class Messages:
             if content is None:
                 return edit.message
             if edit.message.is_scheduled:
-                return edit.set(None, content=content, updated_at_ms=self._clock.now_ms())
+                return edit.set(None, content=content, updated_at_ms=self._later(edit.message))
             message = edit.set(
                 lambda new: MessageEdited(new, editor),
                 content=content,
                 state=MessageState.EDITED,
-                updated_at_ms=self._clock.now_ms(),
+                updated_at_ms=self._later(edit.message),
             )
         self.announce(message.conversation_id, MessageEdited(message, editor))
         return message
@@ -277,6 +277,10 @@ class Messages:
             now_ms,
         )
 
+    def _later(self, message: Message) -> int:
+        """The time of its next change: later than the last, so that who hears of several knows the newest."""
+        return max(self._clock.now_ms(), message.updated_at_ms + 1)
+
     async def _remove(
         self,
         operator: Profile,
@@ -291,7 +295,13 @@ class Messages:
             allowed(edit.message, seat.role, roster.is_group)
             if edit.message.is_gone:
                 return edit.message
-            gone = {"content": "", "attachment": None, "is_pinned": False, "state": state, "updated_at_ms": now_ms}
+            gone = {
+                "content": "",
+                "attachment": None,
+                "is_pinned": False,
+                "state": state,
+                "updated_at_ms": self._later(edit.message),
+            }
             if edit.message.is_scheduled:
                 return edit.set(None, **gone)
             message = edit.set(event, **gone)
@@ -311,7 +321,7 @@ class Messages:
                 raise InvalidState("the message was recalled or deleted, or waits for its time")
             if edit.message.is_pinned == pinned:
                 return edit.message
-            message = edit.set(event, is_pinned=pinned, updated_at_ms=now_ms)
+            message = edit.set(event, is_pinned=pinned, updated_at_ms=self._later(edit.message))
         self.announce(message.conversation_id, event(message))
         return message
 
