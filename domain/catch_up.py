@@ -253,8 +253,8 @@ class CatchUp:
                 self._bus.publish_here(message, audience)
             await asyncio.sleep(0)
         for event, audience in await self._changes(changes):
+            self._delivered.catches(event)
             self._bus.publish_here(event, audience)
-            self._delivered.caught(event)
 
     async def _changes(self, changes: Sequence[Recorded]) -> list[tuple[Event, Audience]]:
         """Each event once: it may be recorded for the members of now, and apart for one who was a member before."""

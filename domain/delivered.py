@@ -74,8 +74,6 @@ class _States:
         if not isinstance(event, (MessageSent, MessageEdited, MessageRecalled, MessageDeleted, MessagePinned)):
             return event
         message = event.message
-        if type(event) is MessageSent and not self._young and not self._old:
-            return event
         newest = self._young.get(message.id) or self._old.get(message.id)
         if newest is None or _age(message) >= _age(newest):
             if type(event) is not MessageSent or message.updated_at_ms > message.created_at_ms:
@@ -102,6 +100,8 @@ class Delivered:
         self._young: dict[int, Collection[int]] = {}
         self._old: dict[int, Collection[int]] = {}
         self._heard = _Recent(max_remembered)
+        self._due: set[int] = set()
+        """Changes of the store that are on their way here; they may have to wait for messages before them."""
         self._caught = _Recent(max_remembered)
         self._states = _States(MAX_CHANGED)
         self.duplicates = 0
@@ -118,6 +118,9 @@ class Delivered:
             if key in self._caught:
                 self.duplicates += 1
                 return
+            if key in self._due:
+                self._due.discard(key)
+                self._caught.add(key)
             if audience.user_ids:
                 self._heard.add(key)
             current = self._states.current(event)
@@ -147,8 +150,8 @@ class Delivered:
 
     def has_heard(self, change: Event) -> bool:
         key = _key(change)
-        return key in self._heard or key in self._caught
+        return key in self._heard or key in self._caught or key in self._due
 
-    def caught(self, change: Event) -> None:
-        """It was read from the store and told: over the bus it comes too late."""
-        self._caught.add(_key(change))
+    def catches(self, change: Event) -> None:
+        """It was read from the store and comes next: over the bus it comes too late."""
+        self._due.add(_key(change))

@@ -327,3 +327,17 @@ async def test_a_message_to_a_former_friend_is_not_edited_nor_delivered_late(tmp
         assert [each.content for each in page] == ["friendly"]
     finally:
         await rules.close()
+
+
+async def test_each_change_of_a_message_is_later_than_the_one_before(rules: Rules, people: People) -> None:
+    """Whatever the clock says: who hears of several changes, from several nodes, must know the newest."""
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    states = [await say(rules, alice, conversation.id)]
+    states.append(await rules.messages.edit(alice, states[0].id, "y"))
+    rules.clock.at_ms -= 1000
+    states.append(await rules.messages.pin(bob, states[0].id, True))
+    states.append(await rules.messages.edit(alice, states[0].id, "z"))
+    states.append(await rules.messages.recall(alice, states[0].id))
+    times = [state.updated_at_ms for state in states]
+    assert times == sorted(set(times))

@@ -103,9 +103,7 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(
-    tmp_path: Path, config: GatewayConfig | None = None
-) -> AsyncIterator[Gateway]:
+async def gateway(tmp_path: Path, config: GatewayConfig | None = None) -> AsyncIterator[Gateway]:
     rules = Rules(tmp_path / "feige.db")
     await rules.start()
     running = Gateway(rules, config or GatewayConfig())
