@@ -80,8 +80,7 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     acknowledged: tuple[int, int]
     """Relation and counter up to which the publisher has handled the reader's entries."""
     routed_with: tuple[int, int]
-    """The same when the first of the events was routed; (0, 0) if the publisher did not know all users of the reader
-    then."""
+    """The same when the first of the events was routed."""
     places: list[Place]
     at: list[int]
     """The place of each event."""
@@ -215,7 +214,7 @@ class Peer:
         many events had to be dropped."""
         if not self._events:
             self._since_us = now_us
-            self._routed_with = (0, 0) if self.lacks_users else (self.their_relation, self.heard)
+            self._routed_with = (self.their_relation, self.heard)
         place = self._index.get(id(user_ids))
         if place is None:
             place = self._index[id(user_ids)] = len(self._places)

@@ -234,7 +234,12 @@ class RedisBus:
         self._wake.set()
 
     async def _settled(self) -> None:
-        if self._troubles or not self._peers:
+        if self._troubles:
+            # It could take long, and part of what the others publish may come meanwhile.
+            for peer in self._peers.values():
+                peer.doubt(peer.counter + 1)
+            return
+        if not self._peers:
             return
         barrier = self._barrier
         if barrier is None:

@@ -139,6 +139,9 @@ class Session:
                 await self._connection.ensure_closed()
         except Exception:
             self._connection.close()
+        except asyncio.CancelledError:
+            self._connection.close()
+            raise
 
 
 def _translated(error: Exception) -> Exception:

@@ -193,6 +193,35 @@ async def test_redis_lost_and_back_empty(own_server: RedisServer) -> None:
     await cluster.close()
 
 
+async def test_a_node_that_fell_silent_and_comes_back_is_told_what_it_may_have_missed(cluster: Cluster) -> None:
+    one, two = await cluster.node("one"), await cluster.node("two")
+    one.bus.complete_up_to("before")
+    await two.crash()
+    await until(lambda: one.bus.stats.peers == 0)
+    one.bus.complete_up_to("meanwhile")
+    two.bus._tasks = [
+        asyncio.create_task(two.bus._keep("writing", two.bus._write)),
+        asyncio.create_task(two.bus._keep("reading", two.bus._read)),
+        asyncio.create_task(two.bus._beating()),
+    ]
+    await until(lambda: ("before", 0.0) in two.missed)
+    await until(lambda: one.bus.hears_all and two.bus.hears_all)
+
+
+async def test_who_arrives_while_redis_is_away_is_not_taken_for_known(own_server: RedisServer) -> None:
+    """Part of what the others publish may come all the same, and names the users that they know."""
+    cluster = Cluster(own_server.url)
+    _, two = await cluster.node("one"), await cluster.node("two")
+    two.bus._fails("heartbeat", "a heartbeat was not answered")
+    assert two.bus.hears_all
+    await arrive(two, 20)
+    assert not two.bus.hears_all
+    two.missed.clear()
+    await until(lambda: two.bus.hears_all and not two.bus.trouble)
+    assert (None, 0.0) in two.missed
+    await cluster.close()
+
+
 async def test_redis_lost_and_back_with_its_data(own_server: RedisServer) -> None:
     cluster = Cluster(own_server.url)
     one, two = await cluster.node("one"), await cluster.node("two")
