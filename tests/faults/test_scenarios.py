@@ -1,4 +1,4 @@
-"""Every fault once, dealt out over three seeds where a round would be too long; for longer: `python -m tests.faults`."""
+"""Every fault once, dealt out over three seeds where one round would be too long; longer: `python -m tests.faults`."""
 
 from pathlib import Path
 
