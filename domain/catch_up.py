@@ -29,6 +29,7 @@ from domain.model import MAX_ID, Message, Profile
 from domain.ports import EVERYBODY, Audience, Bus, News, Recorded, SyncStore
 from domain.profiles import Profiles
 from domain.rosters import ROSTER_EVENTS, Rosters
+from domain.sequencer import EARLY_MS
 
 ROUND_S: Final = 1.0
 """How often the store is read while events do not cross."""
@@ -44,9 +45,6 @@ EVERYTHING_S: Final = 10.0
 
 MAX_NEWS: Final = 20_000
 """More is not caught up with: the sessions are sent away to resume, each from where it is."""
-
-EARLY_MS: Final = 1_000
-"""Messages that were sent up to so long before a user came to this node may have been committed afterwards."""
 
 AT_ONCE: Final = 500
 """Rows that are handled before others have their turn."""

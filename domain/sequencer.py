@@ -15,6 +15,9 @@ HOLD_S: Final = 0.25
 RECENT_MS: Final = 10_000
 """In a conversation that nothing was heard of yet, what is older is not on its way any more."""
 
+EARLY_MS: Final = 5_000
+"""Messages that were sent up to so long before a user came to this node may have been committed afterwards."""
+
 NOBODY: Final = 0
 """A reader who has hidden no message."""
 
@@ -175,7 +178,9 @@ class Sequencer:
         if since_ms is None:
             return []
         last = held.last or 0
-        oldest_ms = since_ms if held.last is not None else max(since_ms, first.created_at_ms - RECENT_MS)
+        oldest_ms = since_ms - EARLY_MS
+        if held.last is None:
+            oldest_ms = max(oldest_ms, first.created_at_ms - RECENT_MS)
         missing: list[tuple[MessageSent, Audience]] = []
         before_seq, has_more = first.seq, True
         while has_more and len(missing) < MAX_HOLE:

@@ -247,8 +247,8 @@ async def test_who_looks_too_late_changes_nothing() -> None:
 
 
 async def test_what_was_sent_before_anybody_was_here_is_not_waited_for() -> None:
-    bench = Bench([sent(seq, at_ms=seq) for seq in range(1, 10)], here_since_ms=7)
-    bench.tell(sent(8, at_ms=8))
+    bench = Bench([sent(seq, at_ms=seq * 10_000) for seq in range(1, 10)], here_since_ms=72_000)
+    bench.tell(sent(8, at_ms=80_000))
     await bench.look()
     assert bench.seqs == []
     bench.ring()
