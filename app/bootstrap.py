@@ -106,7 +106,7 @@ class Server:
         )
         opened.callback(use_cases.passwords.close)
         stats = GatewayStats()
-        hub = Hub(loop, stats, is_shared=shared.redis is not None)
+        hub = Hub(loop, stats)
         edge = gateway_edge(
             config=config,
             max_connections=min(config.gateway.max_connections or fd_limit, fd_limit - RESERVED_FDS),

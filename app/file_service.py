@@ -8,6 +8,7 @@ import structlog
 from app.config import Config
 from app.data_dir import DataDir
 from app.errors import SetupError
+from app.tasks import cancelled
 from domain.errors import Unavailable
 from domain.files import Files
 from domain.ports import Clock, FileStore
@@ -52,8 +53,7 @@ class FileService:
 
     async def close(self) -> None:
         if self._cleaning is not None:
-            self._cleaning.cancel()
-            await asyncio.wait([self._cleaning])
+            await cancelled([self._cleaning])
         self._thumbnails.close()
         await self._blobs.close()
 

@@ -90,6 +90,7 @@ class BusCollector(Collector):
             yield family
         for name, text, count in (
             ("feige_bus_dropped", "Events that waited for Redis too long", stats.dropped),
+            ("feige_bus_left_out", "Events of processes that did not know all users here", stats.left_out),
             ("feige_bus_gaps", "Times that batches of another process were missing", stats.gaps),
             ("feige_bus_catch_ups", "Times that the database was asked for what was missed", stats.catch_ups),
             ("feige_bus_reconnects", "Connections to Redis that were made again", stats.reconnects),

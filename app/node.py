@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from app.stores import Stores
+from app.tasks import cancelled
 from app.use_cases import UseCases
 from domain.catch_up import CatchUp, StoredMessages
 from domain.delivered import Delivered
@@ -59,7 +60,4 @@ class Node:
 
     async def close(self) -> None:
         if self._catching_up is not None:
-            # Until it is heard: the database drivers swallow some cancellations.
-            while not self._catching_up.done():
-                self._catching_up.cancel()
-                await asyncio.wait([self._catching_up], timeout=0.1)
+            await cancelled([self._catching_up])

@@ -2,14 +2,31 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from math import inf
+from time import monotonic
+from typing import Any, Final
 
 import structlog
 
 from domain.errors import DomainError
 
 log = structlog.get_logger("tasks")
+
+AGAIN_S: Final = 0.1
+
+
+async def cancelled(tasks: Collection[asyncio.Task[None]], give_up_s: float = inf) -> None:
+    """Cancels until it is heard: the drivers of databases and of Redis swallow some cancellations. What still runs
+    after `give_up_s` is left."""
+    pending = {task for task in tasks if not task.done()}
+    gives_up_at = monotonic() + give_up_s
+    while pending and monotonic() < gives_up_at:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=AGAIN_S)
+    for task in pending:
+        log.error("a task does not end", task=task.get_name())
 
 
 class Tasks:
@@ -51,7 +68,4 @@ class Tasks:
         self._stopping.set()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=timeout_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=timeout_s)
+            await cancelled(late, timeout_s)

@@ -499,7 +499,7 @@ class Client:
                 self._synced(packet)
             case PongPacket():
                 if self._sync_id is None:
-                    self._progress.advance(packet.position)
+                    self._progress.advance(packet.position, asyncio.get_running_loop().time())
                 self._answer(packet)
             case GoAwayPacket():
                 self._asked_pause_s = packet.retry_after_ms / 1000
@@ -534,7 +534,7 @@ class Client:
     def _synced(self, packet: SyncedPacket) -> None:
         if packet.recovered:
             self._sync_id = None
-            self._progress.advance(packet.position)
+            self._progress.advance(packet.position, asyncio.get_running_loop().time())
         else:
             self._start_anew(packet.epoch, packet.position)
 

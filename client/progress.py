@@ -4,37 +4,40 @@ from typing import Final
 
 from protocol.commands import Sync
 
-FORGET_AFTER: Final = 3
-"""Positions. One is handed out up to two of its intervals after it was read, so what was seen just before may be
-later than it, and than the next."""
+KEPT_S: Final = 60.0
+"""A position is up to 30 s old when it is handed out, so what was seen before it came may be later than it."""
 
 
 class _Seen:
     """One conversation: nothing is missing up to `upto`; `ahead` came early."""
 
-    __slots__ = ("ahead", "highest", "quiet", "upto")
+    __slots__ = ("ahead", "has_news", "marked_at", "marked_seq", "upto")
 
     def __init__(self) -> None:
         self.upto: int | None = None
         self.ahead: set[int] = set()
-        self.quiet = 0
-        """Positions that were taken since the last news."""
-        self.highest = [0] * FORGET_AFTER
-        """The highest seq when each of the last positions was taken, oldest first."""
+        self.has_news = True
+        """Since `marked_at`."""
+        self.marked_at = 0.0
+        self.marked_seq = 0
+        """The highest seq then."""
 
     def add(self, seq: int) -> None:
         self.ahead.add(seq)
         self._join()
 
-    def settle(self) -> None:
-        """A position was taken. What is missing before the oldest of `highest` will not come: it was not for this
-        user (who had left, and joined again)."""
-        self.quiet += 1
-        self.highest = [*self.highest[1:], max(self.ahead, default=self.upto or 0)]
-        if self.upto is not None and self.upto < self.highest[0]:
-            self.upto = self.highest[0]
+    def settle(self, now: float) -> bool:
+        """A position was taken; False if the conversation has long been quiet. What is still missing after so long will
+        not come: it was not for this user (who had left, and joined again)."""
+        if self.marked_at and now - self.marked_at < KEPT_S:
+            return True
+        if self.upto is not None and self.upto < self.marked_seq:
+            self.upto = self.marked_seq
             self.ahead = {seq for seq in self.ahead if seq > self.upto}
             self._join()
+        had_news, self.has_news = self.has_news, False
+        self.marked_at, self.marked_seq = now, max(self.ahead, default=self.upto or 0)
+        return had_news
 
     def _join(self) -> None:
         if self.upto is not None:
@@ -57,13 +60,12 @@ class Progress:
         self.position = position
         self._seen.clear()
 
-    def advance(self, position: str) -> None:
-        """A pong or `synced` brought a later position: conversations that have long been quiet can be forgotten."""
+    def advance(self, position: str, now: float) -> None:
+        """A pong or `synced` brought a position, at a time in seconds: conversations that have long been quiet can be
+        forgotten."""
         if position and position != self.position:
             self.position = position
-            for seen in self._seen.values():
-                seen.settle()
-            self._seen = {key: seen for key, seen in self._seen.items() if seen.quiet < FORGET_AFTER}
+            self._seen = {key: seen for key, seen in self._seen.items() if seen.settle(now)}
 
     def acknowledged(self, conversation_id: int, seq: int) -> None:
         """One's own message is stored. Its ack may have overtaken somebody else's message with a smaller seq."""
@@ -87,7 +89,7 @@ class Progress:
     def _news_of(self, conversation_id: int) -> _Seen:
         """Moves the conversation to the end: the dictionary is in the order of the latest news."""
         seen = self._seen.pop(conversation_id, None) or _Seen()
-        seen.quiet = 0
+        seen.has_news = True
         self._seen[conversation_id] = seen
         return seen
 

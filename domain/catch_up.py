@@ -29,24 +29,22 @@ from domain.model import MAX_ID, Message, Profile
 from domain.ports import EVERYBODY, Audience, Bus, News, Recorded, SyncStore
 from domain.profiles import Profiles
 from domain.rosters import ROSTER_EVENTS, Rosters
+from domain.sequencer import EARLY_MS
 
 ROUND_S: Final = 1.0
 """How often the store is read while events do not cross."""
 
-SETTLED_S: Final = 6.0
-"""A position that was read so long ago is complete: what it covers has been heard here, or trouble would have shown."""
-
-VISIBLE_S: Final = 2.0
-"""Ids are given before the commit, so a row with a smaller one may show up after a larger one. Not so long after."""
+SETTLED_TURNS: Final = 20
+"""A position that was read so many turns ago is complete: what it covers has been heard here, or trouble would have
+shown. A process that dies between commit and telling is missed after 8 s, and one whose commit was not answered may
+tell of it 15 s later. Turns are not counted by the clock: they stop with a process that is stopped, whose events wait
+unread."""
 
 EVERYTHING_S: Final = 10.0
 """How often, while events do not cross, what no recorded change covers is read anew: profiles, revoked logins."""
 
 MAX_NEWS: Final = 20_000
 """More is not caught up with: the sessions are sent away to resume, each from where it is."""
-
-EARLY_MS: Final = 1_000
-"""Messages that were sent up to so long before a user came to this node may have been committed afterwards."""
 
 AT_ONCE: Final = 500
 """Rows that are handled before others have their turn."""
@@ -133,7 +131,7 @@ class CatchUp:
         here: Callable[[], Collection[int]],
         resync: Callable[[], None],
         round_s: float = ROUND_S,
-        settled_s: float = SETTLED_S,
+        settled_turns: int = SETTLED_TURNS,
     ) -> None:
         """`here` are the users with sessions of this process; `resync` sends all sessions away to resume."""
         self._bus = bus
@@ -146,9 +144,9 @@ class CatchUp:
         self._here = here
         self._resync = resync
         self._round_s = round_s
-        self._settled_s = settled_s
-        self._positions: deque[tuple[float, str]] = deque()
-        """When each may be used, and what it is."""
+        self._settled_turns = settled_turns
+        self._positions: deque[str] = deque()
+        """Of the turns in which nothing was missed, since the last that is complete."""
         self._since: list[str] = []
         self._is_asked = False
         self._until = 0.0
@@ -168,7 +166,7 @@ class CatchUp:
 
     async def start(self) -> None:
         """Unavailable."""
-        self._positions.append((monotonic(), await self._sync.position()))
+        self._positions.append(await self._sync.position())
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -179,37 +177,42 @@ class CatchUp:
                     await self._wake.wait()
             self._wake.clear()
             try:
-                await self._turn()
+                await self.turn()
             except DomainError as error:
                 log.warning("the store cannot be read", error=str(error))
                 self._is_asked = True
 
-    async def _turn(self) -> None:
-        is_needed = self._is_asked or self._bus.trouble is not None or monotonic() < self._until
+    async def turn(self) -> None:
+        """Reads what was missed; or, if nothing was, the position. Unavailable."""
+        bus = self._bus
+        is_needed = self._is_asked or bus.trouble is not None or not bus.hears_all or monotonic() < self._until
         if is_needed:
             await self._round()
         else:
-            self._positions.append((monotonic() + self._settled_s, await self._sync.position()))
-            if not self._bus.trouble:
-                self._bus.complete_up_to(self.position())
+            position = await self._sync.position()
+            # What shows trouble meanwhile is read from the last position that was complete without it.
+            if not self._is_asked and bus.trouble is None:
+                self._positions.append(position)
+                if len(self._positions) > self._settled_turns + 1:
+                    self._positions.popleft()
+                bus.complete_up_to(self.position())
         self._was_needed = is_needed
 
     def position(self) -> str:
         """The last one that is complete: all that it covers was heard here. Sessions may resume from it."""
-        positions = self._positions
-        while len(positions) > 1 and positions[1][0] <= monotonic():
-            positions.popleft()
-        return positions[0][1]
+        return self._positions[0]
 
     async def _round(self) -> None:
         self.rounds += 1
         started = monotonic()
-        self._is_asked = False
-        if not self._was_needed or started - self._everything_at > EVERYTHING_S:
+        is_asked, self._is_asked = self._is_asked, False
+        # Whoever asks may be the last to do so.
+        if is_asked or not self._was_needed or started - self._everything_at > EVERYTHING_S:
             await self._read_everything()
             self._everything_at = started
         asked, self._since = self._since, []
-        for since in (self.position(), *asked):
+        complete = self.position()
+        for since in (complete, *(each for each in asked if each != complete)):
             news = await self._sync.news(since, MAX_NEWS)
             if news is None:
                 log.warning("too much was missed; all sessions resume")
@@ -219,7 +222,8 @@ class CatchUp:
                 self._resync()
                 return
             await self._tell(news)
-            self._positions.append((started + VISIBLE_S, news.position))
+            if since == complete:
+                self._positions = deque([news.position])
 
     async def _read_everything(self) -> None:
         """What no recorded change covers."""
@@ -247,8 +251,8 @@ class CatchUp:
                 self._bus.publish_here(message, audience)
             await asyncio.sleep(0)
         for event, audience in await self._changes(changes):
+            self._delivered.catches(event)
             self._bus.publish_here(event, audience)
-            self._delivered.caught(event)
 
     async def _changes(self, changes: Sequence[Recorded]) -> list[tuple[Event, Audience]]:
         """Each event once: it may be recorded for the members of now, and apart for one who was a member before."""

@@ -3,11 +3,28 @@
 from collections.abc import Collection
 from typing import Final
 
-from domain.events import Event, LocationUpdated, MessageSent, PresenceChanged, ReceiptMarked, Typing
+import msgspec
+
+from domain.events import (
+    Event,
+    LocationUpdated,
+    MessageDeleted,
+    MessageEdited,
+    MessagePinned,
+    MessageRecalled,
+    MessageSent,
+    PresenceChanged,
+    ReceiptMarked,
+    Typing,
+)
+from domain.model import Message
 from domain.ports import Audience, EventHandler
 
 MAX_REMEMBERED: Final = 40_000
 """Messages and changes that are remembered, twice; about 10 MB. More than what is ever read from the store at once."""
+
+MAX_CHANGED: Final = 2_000
+"""Changed messages whose state is remembered, twice; 40 MB if all are of the longest."""
 
 FLEETING: Final = frozenset({Typing, PresenceChanged, LocationUpdated})
 """Never recorded."""
@@ -39,9 +56,43 @@ def _key(event: Event) -> int:
     return hash((type(event), event))
 
 
+class _States:
+    """The newest states of messages that were changed, edited or pinned or taken back, a moment ago. Events of several
+    nodes cross: none may bring an older state back."""
+
+    __slots__ = ("_capacity", "_old", "_young")
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._young: dict[int, Message] = {}
+        self._old: dict[int, Message] = {}
+
+    def current(self, event: Event) -> Event | None:
+        """The event with the newest state of its message; None if it tells nothing any more."""
+        if isinstance(event, MessageDeleted) and not event.for_everyone:
+            return event
+        if not isinstance(event, (MessageSent, MessageEdited, MessageRecalled, MessageDeleted, MessagePinned)):
+            return event
+        message = event.message
+        newest = self._young.get(message.id) or self._old.get(message.id)
+        if newest is None or _age(message) >= _age(newest):
+            if type(event) is not MessageSent or message.updated_at_ms > message.created_at_ms:
+                self._young[message.id] = message
+                if len(self._young) > self._capacity:
+                    self._old, self._young = self._young, {}
+            return event
+        if newest.is_gone and isinstance(event, (MessageEdited, MessagePinned)):
+            return None
+        return msgspec.structs.replace(event, message=newest)
+
+
+def _age(message: Message) -> tuple[bool, int]:
+    return message.is_gone, message.updated_at_ms
+
+
 class Delivered:
     """A handler of the bus before the hub. What comes twice goes on to nobody who has it. Messages are remembered with
-    those who got them: another node may not have known of all who were here."""
+    those who got them: another node may not have known of all who were here. What was told to nobody was not heard."""
 
     def __init__(self, deliver: EventHandler, max_remembered: int = MAX_REMEMBERED) -> None:
         self._deliver = deliver
@@ -49,12 +100,17 @@ class Delivered:
         self._young: dict[int, Collection[int]] = {}
         self._old: dict[int, Collection[int]] = {}
         self._heard = _Recent(max_remembered)
+        self._due: set[int] = set()
+        """Changes of the store that are on their way here; they may have to wait for messages before them."""
         self._caught = _Recent(max_remembered)
+        self._states = _States(MAX_CHANGED)
         self.duplicates = 0
 
     def on_event(self, event: Event, audience: Audience, origin: object | None = None) -> None:
         if type(event) is MessageSent:
-            self._message(event, audience, origin)
+            current = self._states.current(event)
+            assert isinstance(current, MessageSent)
+            self._message(current, audience, origin)
         elif type(event) in FLEETING:
             self._deliver(event, audience, origin)
         else:
@@ -62,8 +118,14 @@ class Delivered:
             if key in self._caught:
                 self.duplicates += 1
                 return
-            self._heard.add(key)
-            self._deliver(event, audience, origin)
+            if key in self._due:
+                self._due.discard(key)
+                self._caught.add(key)
+            if audience.user_ids:
+                self._heard.add(key)
+            current = self._states.current(event)
+            if current is not None:
+                self._deliver(current, audience, origin)
 
     def _message(self, event: MessageSent, audience: Audience, origin: object | None) -> None:
         message_id = event.message.id
@@ -88,8 +150,8 @@ class Delivered:
 
     def has_heard(self, change: Event) -> bool:
         key = _key(change)
-        return key in self._heard or key in self._caught
+        return key in self._heard or key in self._caught or key in self._due
 
-    def caught(self, change: Event) -> None:
-        """It was read from the store and told: over the bus it comes too late."""
-        self._caught.add(_key(change))
+    def catches(self, change: Event) -> None:
+        """It was read from the store and comes next: over the bus it comes too late."""
+        self._due.add(_key(change))

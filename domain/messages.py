@@ -14,6 +14,7 @@ from domain.errors import (
     NotFriends,
     NotYourMessage,
     RecallWindowOver,
+    Unavailable,
     UnsupportedType,
 )
 from domain.events import (
@@ -126,7 +127,7 @@ class Messages:
             done(outcome)
             if isinstance(outcome, Appended) and not outcome.duplicate and not outcome.message.is_scheduled:
                 event = MessageSent(outcome.message, sender, recipient_id)
-                self.announce(draft.conversation_id, event, origin)
+                self.announce(draft.conversation_id, event, origin, before=roster)
 
         self._log.append(draft, committed)
 
@@ -174,10 +175,15 @@ class Messages:
         else:
             raise UnsupportedType(f"messages of kind {draft.kind.value} cannot be sent")
 
-    def announce(self, conversation_id: int, event: Event, origin: object | None = None) -> None:
-        """Publishes to the members as they are now; to nobody if the conversation is gone."""
+    def announce(
+        self, conversation_id: int, event: Event, origin: object | None = None, *, before: Roster | None = None
+    ) -> None:
+        """Publishes to the members as they are now; to nobody if the conversation is gone. To those of a moment
+        `before` if it cannot be found out who they are now: what was committed is told."""
 
         def publish(roster: Roster | DomainError) -> None:
+            if isinstance(roster, Unavailable) and before is not None:
+                roster = before
             if isinstance(roster, Roster):
                 self._bus.publish(event, roster.audience, origin)
 
@@ -227,14 +233,14 @@ class Messages:
             if content is None:
                 return edit.message
             if edit.message.is_scheduled:
-                return edit.set(None, content=content, updated_at_ms=self._clock.now_ms())
+                return edit.set(None, content=content, updated_at_ms=self._later(edit.message))
             message = edit.set(
                 lambda new: MessageEdited(new, editor),
                 content=content,
                 state=MessageState.EDITED,
-                updated_at_ms=self._clock.now_ms(),
+                updated_at_ms=self._later(edit.message),
             )
-        self.announce(message.conversation_id, MessageEdited(message, editor))
+        self.announce(message.conversation_id, MessageEdited(message, editor), before=roster)
         return message
 
     async def recall(self, operator: Profile, message_id: int) -> Message:
@@ -277,6 +283,10 @@ class Messages:
             now_ms,
         )
 
+    def _later(self, message: Message) -> int:
+        """The time of its next change: later than the last, so that who hears of several knows the newest."""
+        return max(self._clock.now_ms(), message.updated_at_ms + 1)
+
     async def _remove(
         self,
         operator: Profile,
@@ -291,11 +301,17 @@ class Messages:
             allowed(edit.message, seat.role, roster.is_group)
             if edit.message.is_gone:
                 return edit.message
-            gone = {"content": "", "attachment": None, "is_pinned": False, "state": state, "updated_at_ms": now_ms}
+            gone = {
+                "content": "",
+                "attachment": None,
+                "is_pinned": False,
+                "state": state,
+                "updated_at_ms": self._later(edit.message),
+            }
             if edit.message.is_scheduled:
                 return edit.set(None, **gone)
             message = edit.set(event, **gone)
-        self.announce(message.conversation_id, event(message))
+        self.announce(message.conversation_id, event(message), before=roster)
         return message
 
     async def pin(self, operator: Profile, message_id: int, pinned: bool) -> Message:
@@ -306,13 +322,13 @@ class Messages:
             return MessagePinned(message, operator.id, now_ms)
 
         async with self._store.edit(message_id) as edit:
-            await self._seat_for(operator.id, edit.message)
+            roster, _ = await self._seat_for(operator.id, edit.message)
             if edit.message.is_gone or edit.message.is_scheduled:
                 raise InvalidState("the message was recalled or deleted, or waits for its time")
             if edit.message.is_pinned == pinned:
                 return edit.message
-            message = edit.set(event, is_pinned=pinned, updated_at_ms=now_ms)
-        self.announce(message.conversation_id, event(message))
+            message = edit.set(event, is_pinned=pinned, updated_at_ms=self._later(edit.message))
+        self.announce(message.conversation_id, event(message), before=roster)
         return message
 
     async def history(

@@ -13,12 +13,21 @@ HOLD_S: Final = 0.25
 """So long a message waits for those before it, which another node has committed and not yet told of."""
 
 RECENT_MS: Final = 10_000
-"""What is older is not on its way any more: it was lost, or this node had nobody who wanted it."""
+"""In a conversation that nothing was heard of yet, what is older is not on its way any more."""
+
+EARLY_MS: Final = 5_000
+"""Messages that were sent up to so long before a user came to this node may have been committed afterwards."""
 
 NOBODY: Final = 0
 """A reader who has hidden no message."""
 
-MAX_HOLE: Final = 64
+PAGE: Final = 200
+MAX_HOLE: Final = 5_000
+"""A node that was stopped may have missed so many of one conversation. Of more, the last."""
+
+LOOKS: Final = 6
+"""While the store cannot be read, messages wait for it, twice as long each time: 16 s in all."""
+
 MAX_KNOWN: Final = 50_000
 """Conversations whose last seq is remembered, twice; about 10 MB."""
 
@@ -43,7 +52,7 @@ class _Held:
         """The seq up to which all was delivered; None while nobody knows."""
         self.events: list[tuple[Event, Audience, object | None]] = []
         self.missing: list[tuple[MessageSent, Audience]] = []
-        """What the store has of the hole, by seq."""
+        """What the store has of the hole for those who are here, by seq."""
         self.is_known = False
         """The store was asked."""
         self.is_overdue = False
@@ -131,44 +140,61 @@ class Sequencer:
         held.events.append((event, members, origin))
         self.waited += type(event) is MessageSent
 
-    async def _look(self, conversation_id: int, held: _Held, first: Message, audience: Audience) -> None:
+    async def _look(
+        self, conversation_id: int, held: _Held, first: Message, audience: Audience, looks: int = 1
+    ) -> None:
         """Finds out whether there is anything to wait for."""
-        recent: list[Message] = []
+        is_away = False
         try:
-            recent = await self._recent(held, first, audience)
-            if recent:
-                held.missing = await self._late.events(recent)
+            held.missing = await self._missing(held, first, audience)
         except DomainError:
-            recent = []
+            is_away = True
         finally:
-            held.is_known = True
-            if held.last is None or held.last < first.seq:
-                seqs = {event.message.seq for event, _, _ in held.events if isinstance(event, MessageSent)}
-                lowest = min(seqs | {message.seq for message in recent}, default=first.seq)
-                held.last = max(held.last or 0, lowest - 1)
             if self._held.get(conversation_id) is held:
-                if held.is_overdue:
-                    self._give_up(conversation_id, held)
+                if is_away and looks < LOOKS:
+                    # Going on without would bring what is missing after what follows it.
+                    again = (conversation_id, held, first, audience, looks + 1)
+                    self._scheduler.call_later(self._hold_s * 2**looks, self._look_again, *again)
                 else:
-                    self._drain(conversation_id, held)
+                    self._looked(conversation_id, held)
 
-    async def _recent(self, held: _Held, first: Message, audience: Audience) -> list[Message]:
-        """The messages right before `first` that may be on their way."""
-        before, _ = await self._store.history(
-            NOBODY,
-            first.conversation_id,
-            after_seq=held.last or 0,
-            before_seq=first.seq,
-            limit=MAX_HOLE,
-            newest=True,
-        )
+    def _look_again(self, *arguments: Any) -> None:
+        self._spawn(self._look(*arguments))
+
+    def _looked(self, conversation_id: int, held: _Held) -> None:
+        held.is_known = True
+        if held.last is None or held.last < held.first_seq:
+            seqs = {event.message.seq for event, _, _ in held.events if isinstance(event, MessageSent)}
+            seqs.update(event.message.seq for event, _ in held.missing)
+            held.last = max(held.last or 0, min(seqs, default=held.first_seq) - 1)
+        if held.is_overdue:
+            self._give_up(conversation_id, held)
+        else:
+            self._drain(conversation_id, held)
+
+    async def _missing(self, held: _Held, first: Message, audience: Audience) -> list[tuple[MessageSent, Audience]]:
+        """The messages right before `first` that those who are here have not heard and should have."""
         since_ms = self._here_since_ms(audience.user_ids)
         if since_ms is None:
             return []
-        oldest_ms = max(since_ms, first.created_at_ms - RECENT_MS)
-        recent = list(takewhile(lambda message: message.created_at_ms >= oldest_ms, reversed(before)))
-        recent.reverse()
-        return recent
+        last = held.last or 0
+        oldest_ms = since_ms - EARLY_MS
+        if held.last is None:
+            oldest_ms = max(oldest_ms, first.created_at_ms - RECENT_MS)
+        missing: list[tuple[MessageSent, Audience]] = []
+        before_seq, has_more = first.seq, True
+        while has_more and len(missing) < MAX_HOLE:
+            page, has_more = await self._store.history(
+                NOBODY, first.conversation_id, after_seq=last, before_seq=before_seq, limit=PAGE, newest=True
+            )
+            recent = list(takewhile(lambda message: message.created_at_ms >= oldest_ms, reversed(page)))
+            recent.reverse()
+            found = await self._late.events(recent) if recent else []
+            missing[:0] = found
+            if len(found) < len(page):
+                break
+            before_seq = found[0][0].message.seq if found else 0
+        return missing
 
     def _drain(self, conversation_id: int, held: _Held) -> None:
         """Delivers what has its turn, and ends the holding when nothing is left."""

@@ -303,13 +303,12 @@ class Commands:
 
     async def replay(self, edge: "Edge", session: Session, who: Profile, command: Sync) -> None:
         """Sends what was missed, then what was held back meanwhile."""
-        replayed: dict[int, int] = {}
-        cursors: dict[int, int] = {}
+        seen: dict[int, int] = {}
         try:
             missed = None
             if command.epoch == edge.epoch:
-                cursors = dict(command.cursors)
-                missed = await self._sync.missed(who.id, command.position, cursors, MAX_REPLAYED)
+                seen = dict(command.cursors)
+                missed = await self._sync.missed(who.id, command.position, seen, MAX_REPLAYED)
             frames = [] if missed is None else await self._frames(session, missed)
             # More than the outbox takes would cut the session off, and again at every attempt. Half of it is for what
             # was held back.
@@ -319,13 +318,13 @@ class Commands:
                 return
             for frame in frames:
                 session.connection.push(frame)
-            replayed = {message.conversation_id: message.seq for message in missed.messages}
+            seen |= {message.conversation_id: message.seq for message in missed.messages}
             edge.stats.resumes["recovered"] += 1
             session.reply(Synced(command.id, True, edge.epoch, missed.position))
         finally:
             edge.hub.holding.discard(session)
-            session.release(replayed)
-            edge.hub.has_seen(session, who.id, cursors | replayed)
+            session.release(seen)
+            edge.hub.has_seen(session, who.id, seen)
 
     async def _frames(self, session: Session, missed: Missed) -> list[bytes]:
         """What the session's dialect shows of it, messages first."""

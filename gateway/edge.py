@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
@@ -26,7 +27,11 @@ from protocol.commands import MAX_CONTENT_CHARS, Command, Hello
 from protocol.replies import Failure, GoAway, Heartbeat, Welcome
 
 POSITION_EVERY_S: Final = 5.0
-"""How often the resume position is read. It is handed out one turn later, when all it covers has been fanned out."""
+"""How often the resume position is read."""
+
+SETTLED_TURNS: Final = 4
+"""It is handed out so many turns later. All it covers has been fanned out by then: a commit whose answer was lost is
+looked up for 15 s at most."""
 
 ARRIVAL_GRACE_S: Final = 1.0
 """How long a server that stops waits for requests that have begun to arrive."""
@@ -97,12 +102,14 @@ class Edge:
         self._strangers: dict[Connection, int] = {}
         """Connections without an authenticated session, and the tick by which they need one."""
         self._drained = asyncio.Event()
-        self._next_position = ""
+        self._positions: deque[str] = deque(maxlen=SETTLED_TURNS + 1)
+        """Of the last turns, the oldest first."""
         self._position_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         self.epoch = await self._sync.epoch()
-        self.position = self._next_position = await self._sync.position()
+        self.position = await self._sync.position()
+        self._positions.append(self.position)
         self.wheel.start()
         self._position_timer = self._loop.call_later(POSITION_EVERY_S, self._refresh_position)
 
@@ -119,7 +126,8 @@ class Edge:
         except DomainError as error:
             log.warning("position not read", error=str(error))
         else:
-            self.position, self._next_position = self._next_position, position
+            self._positions.append(position)
+            self.position = self._positions[0]
 
     async def expect(self, identity: Identity) -> None:
         """To be awaited before `admit`."""

@@ -26,8 +26,9 @@ DROPPABLE = frozenset({Typing, PresenceChanged, LocationUpdated})
 
 Put = Callable[[Iterable[Connection], bytes], None]
 
-SEEN_S: Final = 15.0
-"""An event that was not lost has come by then, and one that was lost has been read from the store."""
+SEEN_S: Final = 20.0
+"""A message that is stored has been told by then: at once where nothing fails, 15 s later where its commit was not
+answered; and what was lost on the way has been read from the store."""
 
 LARGE_AUDIENCE: Final = 32
 MAX_CHANNELS: Final = 256
@@ -58,9 +59,7 @@ class _Channel:
 class Hub:
     """The sessions of this process by user. `on_event` is the process's delivery handler on the bus."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stats: GatewayStats, *, is_shared: bool = False) -> None:
-        """`is_shared`: events of other processes come here, some time after their commit."""
-        self._is_shared = is_shared
+    def __init__(self, loop: asyncio.AbstractEventLoop, stats: GatewayStats) -> None:
         self._seen: dict[int, dict[Session, dict[int, int]]] = {}
         """By user and session: how far those that resumed a moment ago have seen each conversation."""
         self._loop = loop
@@ -116,9 +115,9 @@ class Hub:
         self.unwatch(session, session.watching or ())
 
     def has_seen(self, session: Session, user_id: int, seqs: dict[int, int]) -> None:
-        """The session has resumed: it knows these conversations up to a seq. What another process tells of them late is
-        left out."""
-        if self._is_shared and seqs and session.profile is not None:
+        """The session has resumed: it knows these conversations up to a seq. What was read from the store before it is
+        told is left out when it is."""
+        if seqs and session.profile is not None:
             self._seen.setdefault(user_id, {})[session] = seqs
             self._loop.call_later(SEEN_S, self._forget_seen, session, user_id, seqs)
 

@@ -122,13 +122,13 @@ class Session:
         else:
             self.connection.close(CloseCode.SLOW_CONSUMER, "too slow; resume")
 
-    def release(self, replayed: dict[int, int]) -> None:
-        """Ends a replay: sends what was held, without messages up to the seq `replayed` in their conversation."""
+    def release(self, seen: dict[int, int]) -> None:
+        """Ends a replay: sends what was held, without messages up to the seq that was seen of their conversation."""
         held, self.held = self.held, None
         for event, frame in held or ():
             if isinstance(event, MessageSent):
                 message = event.message
-                if message.seq <= replayed.get(message.conversation_id, 0):
+                if message.seq <= seen.get(message.conversation_id, 0):
                     continue
             self.connection.push(frame)
 

@@ -46,6 +46,12 @@ class Bus(Protocol):
         """Why events do not cross between processes now, in a sentence; None while they do."""
         ...
 
+    @property
+    def hears_all(self) -> bool:
+        """All other processes know which users are here. While one does not, part of what it publishes does not come:
+        the store has it."""
+        ...
+
     def publish(self, event: Event, audience: Audience, origin: object | None = None) -> None: ...
 
     def publish_here(self, event: Event, audience: Audience) -> None:

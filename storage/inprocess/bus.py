@@ -18,6 +18,7 @@ class InProcessBus:
         self._handlers.append(handler)
 
     trouble: None = None
+    hears_all = True
 
     def publish_here(self, event: Event, audience: Audience) -> None:
         self.publish(event, audience)

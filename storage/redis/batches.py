@@ -16,14 +16,18 @@ from domain.events import (
     FriendRequested,
     GroupNoted,
     LocationUpdated,
+    LoginRevoked,
     MessageDeleted,
     MessageEdited,
     MessagePinned,
     MessageRecalled,
     MessageSent,
     NotificationArrived,
+    PresenceChanged,
+    ProfileChanged,
     ReceiptMarked,
     Typing,
+    UserDeactivated,
 )
 from domain.ports import Audience
 
@@ -48,6 +52,12 @@ ROUTED: Final[frozenset[type[Event]]] = frozenset(
 """Events that only sessions want: they go where their audience is. All others change what nodes remember (rosters,
 profiles, revoked logins, who watches whom), and go to all nodes."""
 
+UNRECORDED: Final[frozenset[type[Event]]] = frozenset(
+    {CallSignalled, LocationUpdated, LoginRevoked, PresenceChanged, ProfileChanged, Typing, UserDeactivated}
+)
+"""Events that are not kept for resuming clients: who does not hear them now never will. All others can be read from
+the store."""
+
 MAX_BATCH_EVENTS: Final = 500
 """One entry is handled in one go: about 5 ms."""
 
@@ -69,6 +79,8 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     """When the first of its events was published, by the clock of Redis as the publisher knows it."""
     acknowledged: tuple[int, int]
     """Relation and counter up to which the publisher has handled the reader's entries."""
+    routed_with: tuple[int, int]
+    """The same when the first of the events was routed."""
     places: list[Place]
     at: list[int]
     """The place of each event."""
@@ -78,6 +90,7 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     is_snapshot: bool
     """`users` are all it has."""
     wants_snapshot: bool
+    """The publisher does not know all users of the reader, until it has handled their next snapshot."""
     catch_up_since: str | None
     """Events of the publisher since this position of the store may not have arrived."""
     is_leaving: bool
@@ -93,6 +106,7 @@ class _Outgoing(msgspec.Struct, array_like=True, gc=False):
     counter: int
     sent_at_us: int
     acknowledged: tuple[int, int]
+    routed_with: tuple[int, int]
     places: list[Place]
     at: list[int]
     events: list[msgspec.Raw]
@@ -114,7 +128,7 @@ def encode_event(event: Event) -> bytes:
 
 def encode_canary(publisher: str, number: int) -> bytes:
     """An entry for the publisher's own stream."""
-    return _encoder.encode(_Outgoing(publisher, 0, 0, 0, (0, 0), [], [], [], {}, canary=number))
+    return _encoder.encode(_Outgoing(publisher, 0, 0, 0, (0, 0), (0, 0), [], [], [], {}, canary=number))
 
 
 def decode_batch(data: bytes) -> Batch:
@@ -123,33 +137,39 @@ def decode_batch(data: bytes) -> Batch:
 
 
 class Peer:
-    """Another node: what waits to be sent to it, and how far each has heard the other."""
+    """Another node: what waits to be sent to it, and how far each has heard the other.
+
+    It routes by what it knows of our users. While it may not know all of them (`is_sure` is False), events may be
+    missing from its entries, or name too few users: the store has them."""
 
     __slots__ = (
         "_at",
-        "_catch_up_since",
         "_events",
         "_index",
         "_places",
+        "_routed_with",
         "_since_us",
         "_size",
+        "_sure_from",
         "ack_due",
         "acknowledged",
+        "catch_up_since",
         "changed",
         "counter",
         "heard",
         "is_idle",
         "is_leaving",
+        "is_sure",
+        "lacks_users",
         "name",
         "relation",
         "snapshot_due",
         "their_relation",
         "told_all",
         "unsent",
-        "wants_snapshot",
     )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, catch_up_since: str = "") -> None:
         self.name = name
         self.relation = secrets.randbits(32)
         self.counter = 0
@@ -166,12 +186,18 @@ class Peer:
         self.changed: dict[int, None] = {}
         """Users of this node of whom it is to be told."""
         self.snapshot_due = True
-        self.wants_snapshot = False
+        self.is_sure = False
+        """It knows all users of this node."""
+        self._sure_from = 1
+        """It does when it has handled this entry of ours."""
+        self.lacks_users = True
+        """Not all that it told of its users has come, until its next snapshot."""
         self.ack_due = False
         self.is_leaving = False
         self.is_idle = True
         """Nothing was sent to it since the last heartbeat."""
-        self._catch_up_since: str | None = None
+        self.catch_up_since = catch_up_since
+        """It is told so with each snapshot until it has handled one."""
         self._clear()
 
     def _clear(self) -> None:
@@ -181,12 +207,14 @@ class Peer:
         self._index: dict[int, int] = {}
         self._size = 0
         self._since_us = 0
+        self._routed_with = (0, 0)
 
     def add(self, event: bytes, user_ids: list[int], audience: Audience, now_us: int) -> int:
         """Queues an event for the users there. `user_ids` is the same list while the audience is the same. Returns how
         many events had to be dropped."""
         if not self._events:
             self._since_us = now_us
+            self._routed_with = (self.their_relation, self.heard)
         place = self._index.get(id(user_ids))
         if place is None:
             place = self._index[id(user_ids)] = len(self._places)
@@ -204,20 +232,53 @@ class Peer:
     def hear(self, batch: Batch) -> bool | None:
         """Notes an entry of this node. True if it is the next one, False if one is missing, None if it came before."""
         relation, counter = batch.acknowledged
-        if relation == self.relation:
-            self.acknowledged = max(self.acknowledged, counter)
+        handled = counter if relation == self.relation else 0
+        if not batch.wants_snapshot:
+            self.acknowledged = max(self.acknowledged, handled)
+        elif handled >= self._sure_from:
+            # What it handled last was after our last snapshot, which it did not get.
+            self.tell_all()
         if batch.relation != self.their_relation:
-            is_next = batch.counter == 1 and self.their_relation == 0
+            is_first = self.their_relation == 0
+            if not is_first:
+                # It has met us anew, and knows nothing of us.
+                self.tell_all()
+            self.lacks_users = True
             self.their_relation, self.heard = batch.relation, batch.counter
-            return is_next
-        if batch.counter <= self.heard:
-            return None
-        is_next = batch.counter == self.heard + 1
-        self.heard = batch.counter
+            is_next: bool | None = is_first and batch.counter == 1
+        elif batch.counter <= self.heard:
+            is_next = None
+        else:
+            is_next = batch.counter == self.heard + 1
+            self.heard = batch.counter
+        if is_next is not None and batch.is_snapshot:
+            self.lacks_users = False
+        elif is_next is False:
+            self.lacks_users = self.ack_due = True
         return is_next
 
-    def ask_to_catch_up(self, since: str) -> None:
-        self._catch_up_since = since
+    def tell_all(self) -> None:
+        """A snapshot is due."""
+        self.snapshot_due = True
+        self.doubt(self.counter + 1)
+
+    def doubt(self, counter: int) -> None:
+        """It may not know all users of this node before it has handled this entry."""
+        self.is_sure = False
+        self._sure_from = max(self._sure_from, counter)
+
+    def has_become_sure(self) -> bool:
+        """Once, when it has handled what it had to."""
+        if self.is_sure or self.acknowledged < self._sure_from:
+            return False
+        self.is_sure = True
+        self.catch_up_since = ""
+        return True
+
+    def routed_well(self, batch: Batch) -> bool:
+        """Whether the users of its events are all for whom they are."""
+        relation, counter = batch.routed_with
+        return relation == self.relation and counter >= self._sure_from
 
     def take(self, publisher: str, users: Mapping[int, int], now_us: int) -> tuple[bytes, int]:
         """The next entry and how many events are in it. `users` are the states of `changed`, or all when a snapshot is
@@ -230,13 +291,14 @@ class Peer:
             self.counter,
             self._since_us or now_us,
             (self.their_relation, self.heard),
+            self._routed_with,
             self._places,
             at,
             self._events[:MAX_BATCH_EVENTS],
             dict(users),
             self.snapshot_due,
-            self.wants_snapshot,
-            self._catch_up_since,
+            self.lacks_users,
+            (self.catch_up_since or None) if self.snapshot_due else None,
             self.is_leaving,
         )
         data = _encoder.encode(batch)
@@ -247,18 +309,9 @@ class Peer:
         else:
             self._clear()
         self.changed.clear()
-        self.snapshot_due = self.wants_snapshot = self.ack_due = self.is_leaving = self.is_idle = False
-        self._catch_up_since = None
+        self.snapshot_due = self.ack_due = self.is_leaving = self.is_idle = False
         return data, len(at)
 
     @property
     def has_news(self) -> bool:
-        return bool(
-            self._events
-            or self.changed
-            or self.snapshot_due
-            or self.wants_snapshot
-            or self.ack_due
-            or self._catch_up_since
-            or self.is_leaving
-        )
+        return bool(self._events or self.changed or self.snapshot_due or self.ack_due or self.is_leaving)

@@ -10,9 +10,9 @@ from typing import Final
 import hiredis
 import structlog
 
-from domain.events import Event, LocationUpdated, Typing
+from domain.events import Event, LocationUpdated, ReceiptMarked, Typing
 from domain.ports import Audience, EventHandler, MissedListener
-from storage.redis.batches import ROUTED, Batch, Peer, decode_batch, encode_canary, encode_event
+from storage.redis.batches import ROUTED, UNRECORDED, Batch, Peer, decode_batch, encode_canary, encode_event
 from storage.redis.connection import BLOCK_MS, SOCKET_TIMEOUT_S, Client, RedisUrl, ask
 from storage.redis.errors import CLIENT_ERRORS, LinkLost, reason
 from storage.redis.membership import Beat, Membership, stream_of
@@ -40,6 +40,9 @@ BARRIER_S: Final = 0.3
 SUSPICION_S: Final = 60.0
 """A node that fell silent may only be cut off, and still serve its users: so long the database is looked at for what it
 sends."""
+
+MAX_SILENT: Final = 1_000
+"""Nodes that fell silent and are remembered."""
 
 FLEETING: Final = frozenset({Typing, LocationUpdated})
 """Not worth keeping while Redis is away."""
@@ -79,6 +82,8 @@ class RedisBus:
         self._handlers: list[EventHandler] = []
         self._missed: list[MissedListener] = []
         self._peers: dict[str, Peer] = {}
+        self._silent: dict[str, str] = {}
+        """Nodes that fell silent, and the position since when they may have missed what this node told."""
         self._troubles: dict[str, str] = {}
         """What does not work, and why."""
         self._wake = asyncio.Event()
@@ -107,6 +112,10 @@ class RedisBus:
         for text in self._troubles.values():
             return f"Redis at {self._url}: {text}"
         return None
+
+    @property
+    def hears_all(self) -> bool:
+        return all(peer.is_sure for peer in self._peers.values())
 
     def publish(self, event: Event, audience: Audience, origin: object | None = None) -> None:
         for handler in self._handlers:
@@ -225,14 +234,23 @@ class RedisBus:
         self._wake.set()
 
     async def _settled(self) -> None:
-        if self._troubles or not self._peers:
+        if self._troubles:
+            # It could take long, and part of what the others publish may come meanwhile.
+            for peer in self._peers.values():
+                peer.doubt(peer.counter + 1)
+            return
+        if not self._peers:
             return
         barrier = self._barrier
         if barrier is None:
             barrier = self._barrier = _Barrier([(peer, peer.counter + 1) for peer in self._peers.values()])
             self._barriers.append(barrier)
             self._wake.set()
-        await asyncio.wait((barrier.future,), timeout=BARRIER_S)
+        _, late = await asyncio.wait((barrier.future,), timeout=BARRIER_S)
+        if late:
+            for peer, need in barrier.needs:
+                if peer.acknowledged < need:
+                    peer.doubt(need)
 
     def _check_barriers(self) -> None:
         waiting = []
@@ -311,26 +329,46 @@ class RedisBus:
             return
         peer = self._peers.get(batch.publisher) or self._meet(batch.publisher)
         is_next = peer.hear(batch)
+        if peer.has_news:
+            self._wake.set()
         if self._barriers:
             self._check_barriers()
+        if peer.has_become_sure():
+            # What it committed before went where it believed our users to be.
+            self._tell_missed(None)
         if is_next is None:
             self.stats.duplicates += 1
             return
         if not is_next:
-            peer.wants_snapshot = not batch.is_snapshot
             self._gap()
         self._hear_users(peer, batch)
         if batch.catch_up_since is not None:
             self._tell_missed(batch.catch_up_since)
-        audiences = [Audience(*place) for place in batch.places]
-        for event, place in zip(batch.events, batch.at, strict=True):
-            self._deliver(event, audiences[place])
-            if type(event) not in ROUTED:
-                peer.ack_due = True
-                self._wake.set()
+        self._hear_events(peer, batch)
         self.stats.arrived(max(0, self._now_us() - batch.sent_at_us) / 1e6, len(batch.events))
         if batch.is_leaving:
             self._drop(peer, tells=self._is_first(self._peers.keys() - {peer.name}))
+
+    def _hear_events(self, peer: Peer, batch: Batch) -> None:
+        audiences = [Audience(*place) for place in batch.places]
+        is_for_all = peer.routed_well(batch)
+        left_out = 0
+        for event, place in zip(batch.events, batch.at, strict=True):
+            audience = audiences[place]
+            if not is_for_all and _is_recorded(event):
+                # Some would hear it now and the others, from the store, later than what comes after it.
+                left_out += 1
+                if type(event) in ROUTED:
+                    continue
+                audience = Audience((), audience.conversation_id)
+            self._deliver(event, audience)
+            if type(event) not in ROUTED:
+                peer.ack_due = True
+                self._wake.set()
+        if left_out:
+            self.stats.left_out += left_out
+            if peer.is_sure:
+                self._tell_missed(None)
 
     def _deliver(self, event: Event, audience: Audience) -> None:
         for handler in self._handlers:
@@ -340,9 +378,6 @@ class RedisBus:
                 log.exception("an event of another node was not handled", kind=type(event).__name__)
 
     def _hear_users(self, peer: Peer, batch: Batch) -> None:
-        if batch.wants_snapshot:
-            peer.snapshot_due = True
-            self._wake.set()
         if batch.users or batch.is_snapshot:
             told = self._presence.replace if batch.is_snapshot else self._presence.apply
             orphans = told(peer.name, batch.users)
@@ -363,13 +398,15 @@ class RedisBus:
     # The others
 
     def _meet(self, node: str) -> Peer:
-        peer = self._peers[node] = Peer(node)
+        peer = self._peers[node] = Peer(node, self._silent.pop(node, ""))
         self.stats.peers = len(self._peers)
         self._wake.set()
         return peer
 
     def _drop(self, peer: Peer, *, tells: bool) -> None:
         del self._peers[peer.name]
+        if not peer.is_sure:
+            self._tell_missed(None)
         self.stats.peers = len(self._peers)
         orphans = self._presence.forget(peer.name)
         self._check_barriers()
@@ -417,6 +454,9 @@ class RedisBus:
             is_buried = peer.name in beat.buried
             if is_buried or not is_too_early:
                 log.warning("a node fell silent", node=peer.name)
+                if len(self._silent) >= MAX_SILENT:
+                    del self._silent[next(iter(self._silent))]
+                self._silent[peer.name] = peer.catch_up_since or self._complete
                 tells = is_buried or (self._buries_until > 0 and self._is_first(beat.alive))
                 self._drop(peer, tells=tells)
                 self._tell_missed(None, SUSPICION_S)
@@ -433,13 +473,19 @@ class RedisBus:
         log.warning("Redis had forgotten this node")
         self._cursor = "0-0"
         self._buries_until = time.monotonic() + self._membership.expiry_s
-        self._come_back(self._position)
+        self._come_back(self._complete)
+
+    @property
+    def _complete(self) -> str:
+        """A position of the store; what was committed before it has reached the others."""
+        return self._position_before_trouble if self._troubles else self._position
 
     def _come_back(self, since: str) -> None:
         for peer in self._peers.values():
-            peer.snapshot_due = peer.wants_snapshot = True
-            if since:
-                peer.ask_to_catch_up(since)
+            peer.tell_all()
+            peer.lacks_users = True
+            # The oldest counts until it has been handled.
+            peer.catch_up_since = peer.catch_up_since or since
         self._wake.set()
         self._tell_missed(None)
 
@@ -472,6 +518,7 @@ class RedisBus:
         if not self._troubles:
             self._position_before_trouble = self._position
             log.warning("bus degraded", reason=text, part=part)
+            self._tell_missed(None)
         self._troubles[part] = text
 
     def _works(self, part: str) -> None:
@@ -480,6 +527,11 @@ class RedisBus:
             if not self._troubles:
                 log.info("bus restored")
                 self._come_back(self._position_before_trouble)
+
+
+def _is_recorded(event: Event) -> bool:
+    # Marks of what was received are not kept.
+    return type(event) not in UNRECORDED and not (isinstance(event, ReceiptMarked) and not event.read_seq)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

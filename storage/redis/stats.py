@@ -18,6 +18,7 @@ class BusStats:
         "gaps",
         "lag_s",
         "last_lag_s",
+        "left_out",
         "observe",
         "peers",
         "reconnects",
@@ -37,6 +38,8 @@ class BusStats:
         """Times that entries of another node were missing."""
         self.catch_ups = 0
         """Times that this node was told to look at the database."""
+        self.left_out = 0
+        """Events of nodes that did not know all users here; they are read from the database."""
         self.reconnects = 0
         self.peers = 0
         self.lag_s = 0.0

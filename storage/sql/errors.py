@@ -78,8 +78,9 @@ DRIVER_ERRORS: Final = (
 """What a statement may raise because of the data or the database, and not because of a mistake in it."""
 
 DEADLOCK: Final = 1213
-_UVLOOP_CLOSED: Final = "the handler is closed"
-"""Of the RuntimeError for a write to a connection that the other side has reset; aiomysql lets it through."""
+_CLOSED: Final = ("the handler is closed", "Transport does not expose socket instance")
+"""Of the RuntimeErrors for a connection that the other side has reset: uvloop's when it is written to, which aiomysql
+lets through, and aiomysql's own when it has just been opened."""
 
 _DUPLICATE: Final = 1062
 _LOST_TRANSACTION: Final = frozenset(
@@ -131,7 +132,7 @@ def translated(error: Exception) -> Exception:
         return _from_mysql(error, number)
     if isinstance(error, ConnectionError):
         return ConnectionLost()
-    if isinstance(error, RuntimeError) and _UVLOOP_CLOSED in str(error):
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in _CLOSED):
         return ConnectionLost()
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return UniqueViolation(str(error))

@@ -142,6 +142,9 @@ class Session:
                 await self._connection.ensure_closed()
         except Exception:
             self._connection.close()
+        except asyncio.CancelledError:
+            self._connection.close()
+            raise
 
 
 def _translated(error: Exception) -> Exception:
@@ -193,8 +196,8 @@ class MysqlReaders:
 
     @asynccontextmanager
     async def _answered(self, statements: Sequence[str | bytes]) -> AsyncIterator[tuple[Session, list[Row]]]:
-        """A connection on which the statements were run, and the rows of the last. A connection that turns out to have
-        been closed meanwhile is replaced."""
+        """A connection on which the statements were run, and the rows of the last. They are run again, for they only
+        read: on a new connection if those that were idle are dead, and on another new one if that is lost too."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._places.acquire()
@@ -208,14 +211,22 @@ class MysqlReaders:
                 try:
                     results = None if session.is_stale else await session.run(statements)
                 except NoAnswer:
-                    raise
+                    # The others were opened through the same dead way: each would cost the same time.
+                    self._drop_idle()
                 except ConnectionLost:
                     pass
                 if results is None:
                     session.close()
             if session is None or results is None:
                 session = await Session.open(self._target)
-                results = await session.run(statements)
+                try:
+                    results = await session.run(statements)
+                except NoAnswer:
+                    raise
+                except ConnectionLost:
+                    session.close()
+                    session = await Session.open(self._target)
+                    results = await session.run(statements)
             yield session, list(results[-1].rows)
             self._idle.append(session)
         except BaseException:
@@ -224,6 +235,10 @@ class MysqlReaders:
             raise
         finally:
             self._places.release()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     async def close(self) -> None:
         while self._idle:

@@ -38,20 +38,22 @@ def test_an_ack_in_a_conversation_that_is_new_hides_nothing() -> None:
 
 
 def test_conversations_that_have_long_been_quiet_are_forgotten() -> None:
-    """Not at once: what comes shortly before a position may be later than it."""
+    """Not at once, however many positions come: what was seen before a position came may be later than it."""
     progress = started()
     progress.received(1, 1)
-    progress.advance("p2")
-    progress.received(2, 1)
-    progress.advance("p3")
-    assert sorted(progress.sync(9, 100).cursors) == [(1, 1), (2, 1)]
-    progress.advance("p3")
-    progress.advance("")
+    progress.advance("p2", 100)
+    for number in range(10):
+        progress.received(2, number + 1)
+        progress.advance(f"q{number}", 101 + number)
+    assert sorted(progress.sync(9, 100).cursors) == [(1, 1), (2, 10)]
     assert not progress.received(1, 1)
-    progress.advance("p4")
-    progress.advance("p5")
+    progress.advance("p3", 161)
+    progress.received(2, 11)
+    progress.advance("p3", 300)
+    progress.advance("", 300)
+    progress.advance("p4", 222)
     sync = progress.sync(9, 100)
-    assert (sync.position, sync.cursors) == ("p5", [(1, 1)])
+    assert (sync.position, sync.cursors) == ("p4", [(2, 11)])
 
 
 def test_the_latest_cursors_fit_into_the_frame() -> None:
@@ -66,7 +68,7 @@ def test_what_was_said_while_one_had_left_is_not_waited_for_for_ever() -> None:
     progress.received(1, 3)
     for seq in range(9, 200):
         assert progress.received(1, seq)
-        progress.advance(f"q{seq}")
+        progress.advance(f"q{seq}", seq)
     ((_, cursor),) = progress.sync(9, 100).cursors
     assert cursor == 199
     assert not progress.received(1, 150)

@@ -19,6 +19,7 @@ from domain.errors import (
     NotAMember,
     NotFriends,
     RecallWindowOver,
+    Unavailable,
     UnsupportedType,
 )
 from domain.events import ContactChanged, Event, MessageDeleted, MessageSent, ReceiptMarked, Relation
@@ -327,3 +328,46 @@ async def test_a_message_to_a_former_friend_is_not_edited_nor_delivered_late(tmp
         assert [each.content for each in page] == ["friendly"]
     finally:
         await rules.close()
+
+
+async def test_each_change_of_a_message_is_later_than_the_one_before(rules: Rules, people: People) -> None:
+    """Whatever the clock says: who hears of several changes, from several nodes, must know the newest."""
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    states = [await say(rules, alice, conversation.id)]
+    states.append(await rules.messages.edit(alice, states[0].id, "y"))
+    rules.clock.at_ms -= 1000
+    states.append(await rules.messages.pin(bob, states[0].id, True))
+    states.append(await rules.messages.edit(alice, states[0].id, "z"))
+    states.append(await rules.messages.recall(alice, states[0].id))
+    times = [state.updated_at_ms for state in states]
+    assert times == sorted(set(times))
+
+
+async def test_what_was_committed_is_told_though_the_members_of_now_cannot_be_read(
+    rules: Rules, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To those of a moment before: nothing would make up for it."""
+    alice, bob = await people("alice", "bob")
+    conversation = await rules.conversations.open_single(alice, bob.id)
+    await say(rules, alice, conversation.id)
+    heard: list[tuple[type[Event], set[int]]] = []
+
+    def hear(event: Event, audience: Audience, origin: object | None) -> None:
+        heard.append((type(event), set(audience.user_ids)))
+
+    async def fail(conversation_id: int) -> None:
+        raise Unavailable
+
+    def acknowledged(outcome: object) -> None:
+        rules.rosters.forget()
+
+    rules.bus.subscribe(hear)
+    monkeypatch.setattr(rules.stores.conversations, "roster", fail)
+    draft = Draft(conversation_id=conversation.id, sender_id=alice.id, content="x")
+    rules.messages.submit(alice, draft, acknowledged)
+    async with asyncio.timeout(5):
+        while not heard:
+            await asyncio.sleep(0.001)
+    assert heard == [(MessageSent, {alice.id, bob.id})]
+    assert rules.rosters.peek(conversation.id) is None

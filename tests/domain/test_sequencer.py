@@ -11,7 +11,7 @@ from domain.errors import Unavailable
 from domain.events import Event, MessageSent, Typing
 from domain.model import Message, Profile
 from domain.ports import Audience
-from domain.sequencer import Sequencer
+from domain.sequencer import LOOKS, Sequencer
 
 SENDER = Profile(1, "sender", "sender")
 
@@ -51,6 +51,9 @@ class Bench:
         self.timers: list[Timer] = []
         self.looks: list[Coroutine[Any, Any, None]] = []
         self.is_away = False
+        self.fails_with: Exception | None = None
+        self.visible_after_seq = 0
+        self.pages = 0
         self.delivered = Delivered(self._hear)
         self.sequencer = Sequencer(
             self.delivered.on_event,
@@ -83,11 +86,19 @@ class Bench:
         assert newest
         if self.is_away:
             raise Unavailable
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.pages += 1
         found = [self.stored.get((conversation_id, seq)) for seq in range(after_seq + 1, before_seq)]
-        return [event.message for event in found if event is not None][-limit:], False
+        messages = [event.message for event in found if event is not None]
+        return messages[-limit:], len(messages) > limit
 
     async def events(self, messages: Sequence[Message]) -> list[tuple[MessageSent, Audience]]:
-        return [(MessageSent(message, SENDER), Audience((5,), message.conversation_id)) for message in messages]
+        return [
+            (MessageSent(message, SENDER), Audience((5,), message.conversation_id))
+            for message in messages
+            if message.seq > self.visible_after_seq
+        ]
 
     async def look(self) -> None:
         looks, self.looks = self.looks, []
@@ -156,19 +167,88 @@ async def test_a_slow_store_is_waited_for() -> None:
     assert bench.seqs == [1, 2, 3]
 
 
-async def test_without_the_store_messages_go_on() -> None:
-    bench = Bench()
+async def test_while_the_store_cannot_be_read_what_follows_waits() -> None:
+    bench = Bench([sent(1), sent(2), sent(3)])
     bench.is_away = True
     bench.tell(sent(1))
     bench.tell(sent(3))
-    bench.tell(sent(4))
+    for _ in range(3):
+        await bench.look()
+        bench.ring()
+    assert bench.seqs == [1], "2 would come after 3"
+    bench.is_away = False
     await bench.look()
+    assert bench.seqs == [1, 2, 3]
+
+
+async def test_without_the_store_messages_go_on_in_the_end() -> None:
+    bench = Bench()
+    bench.is_away = True
+    for seq in (1, 3, 4):
+        bench.tell(sent(seq))
+    for _ in range(LOOKS):
+        assert bench.seqs == [1]
+        await bench.look()
+        bench.ring()
     assert bench.seqs == [1, 3, 4]
+    assert not bench.looks
+
+
+async def test_a_look_that_fails_holds_nothing_back() -> None:
+    bench = Bench()
+    bench.fails_with = ValueError("a defect")
+    bench.tell(sent(1))
+    bench.tell(sent(3))
+    bench.ring()
+    with pytest.raises(ValueError, match="a defect"):
+        await bench.look()
+    assert bench.seqs == [1, 3]
+
+
+async def test_a_long_hole_is_filled_whole_however_old_it_is() -> None:
+    """A node that was stopped comes back to hundreds of messages, some from before."""
+    bench = Bench([sent(seq, at_ms=seq * 100) for seq in range(1, 1001)])
+    bench.tell(sent(1, at_ms=100))
+    bench.tell(sent(1000, at_ms=100_000))
+    await bench.look()
+    bench.ring()
+    assert bench.seqs == list(range(1, 1001))
+
+
+async def test_of_a_hole_only_what_is_for_those_who_are_here_is_waited_for() -> None:
+    bench = Bench([sent(seq) for seq in range(1, 1001)])
+    bench.visible_after_seq = 998
+    bench.tell(sent(1))
+    bench.tell(sent(1000))
+    await bench.look()
+    assert bench.seqs == [1]
+    bench.ring()
+    assert bench.seqs == [1, 999, 1000]
+    assert bench.pages == 1
+    bench.visible_after_seq = 1100
+    bench.tell(sent(1200))
+    await bench.look()
+    assert bench.seqs[-1] == 1200, "nothing is missing"
+
+
+async def test_who_looks_too_late_changes_nothing() -> None:
+    bench = Bench([sent(1), sent(2), sent(3), sent(4), sent(5), sent(6)])
+    for seq in (1, 3, 2):
+        bench.tell(sent(seq))
+    assert bench.seqs == [1, 2, 3]
+    late, bench.looks = bench.looks, []
+    bench.tell(sent(6))
+    for each in late:
+        await each
+    assert bench.seqs == [1, 2, 3]
+    await bench.look()
+    bench.ring()
+    assert bench.seqs == [1, 2, 3, 4, 5, 6]
 
 
 async def test_what_was_sent_before_anybody_was_here_is_not_waited_for() -> None:
-    bench = Bench([sent(seq, at_ms=seq) for seq in range(1, 10)], here_since_ms=7)
-    bench.tell(sent(8, at_ms=8))
+    bench = Bench([sent(seq, at_ms=seq * 10_000) for seq in range(1, 10)], here_since_ms=72_000)
+    bench.tell(sent(8, at_ms=80_000))
     await bench.look()
     assert bench.seqs == []
     bench.ring()
@@ -178,12 +258,11 @@ async def test_what_was_sent_before_anybody_was_here_is_not_waited_for() -> None
     assert (alone.seqs, alone.looks) == ([3], [])
 
 
-async def test_old_holes_are_no_holes() -> None:
+async def test_before_the_first_that_is_heard_of_a_conversation_old_holes_are_no_holes() -> None:
     bench = Bench([sent(1, at_ms=0), sent(2, at_ms=1)])
-    bench.tell(sent(1, at_ms=0))
     bench.tell(sent(3, at_ms=60_000))
     await bench.look()
-    assert bench.seqs == [1, 3]
+    assert bench.seqs == [3]
 
 
 async def test_the_members_of_then_hear_what_was_held_back() -> None:

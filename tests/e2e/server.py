@@ -21,7 +21,7 @@ QUICK = {
     "FEIGE_HTTP_REQUESTS_PER_USER": "0",
     "FEIGE_LOG_LEVEL": "warning",
 }
-START_TIMEOUT_S = 45
+START_TIMEOUT_S = 120
 """Workers start one after the other, beside other tests."""
 
 SERVING = re.compile(rb"http://127\.0\.0\.1:(\d+)(?: and tcp://127\.0\.0\.1:(\d+))?")

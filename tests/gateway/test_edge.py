@@ -11,11 +11,12 @@ from domain.events import ProfileChanged
 from domain.model import Draft, Profile
 from domain.ports import Audience
 from gateway.config import GatewayConfig
+from gateway.edge import SETTLED_TURNS
 from gateway.session import Session
 from protocol.close_codes import CloseCode
 from protocol.commands import Ping, Sync
 from protocol.native.packets import HeartbeatPacket, MessagePacket, PongPacket, SyncedPacket
-from tests.gateway.world import gateway
+from tests.gateway.world import gateway, sent
 from tests.world import PASSWORD
 
 EMPTY_FRAME = bytes(4)
@@ -83,6 +84,67 @@ async def test_a_replay_never_overflows_the_outbox(tmp_path: Path, count: int, r
         assert replayed == (list(range(1, count + 1)) if recovered else [])
         assert [packet.recovered for packet in packets if isinstance(packet, SyncedPacket)] == [recovered]
         assert not peer.connection.close_code
+
+
+async def test_what_the_client_has_seen_is_not_told_again_during_its_replay(tmp_path: Path) -> None:
+    """Another process, or the store, may tell of it only now."""
+    async with gateway(tmp_path) as running:
+        position = await running.rules.stores.sync.position()
+        peer = await running.session(5)
+        session = peer.connection.session
+        running.edge.dispatch(session, Sync(running.edge.epoch, position, [(7, 2)], 7))
+        assert session.held is not None
+        for seq in (1, 2, 3):
+            running.hub.on_event(sent(seq), Audience((5,), 7))
+        packets = await peer.until(2)
+        assert isinstance(packets[0], SyncedPacket)
+        assert [packet.seq for packet in packets if isinstance(packet, MessagePacket)] == [3]
+
+
+async def test_what_is_committed_and_told_only_after_the_replay_comes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway(tmp_path) as running:
+        rules = running.rules
+        rules.bus.subscribe(running.hub.on_event)
+        alice, bob = [
+            (await rules.accounts.register(username=name, password=PASSWORD)).profile for name in ("alice", "bob")
+        ]
+        conversation = await rules.conversations.open_single(alice, bob.id)
+        position = await rules.stores.sync.position()
+        peer = await running.session(bob.id)
+        late: list[tuple[object, ...]] = []
+        monkeypatch.setattr(rules.messages, "announce", lambda *arguments: late.append(arguments))
+        draft = Draft(conversation_id=conversation.id, sender_id=alice.id, content="x")
+        await rules.messages.send(alice, draft)
+        running.edge.dispatch(peer.connection.session, Sync(running.edge.epoch, position, [], 7))
+        packets = await peer.until(2)
+        assert [packet.seq for packet in packets if isinstance(packet, MessagePacket)] == [1]
+        monkeypatch.undo()
+        for arguments in late:
+            rules.messages.announce(*arguments)
+        await rules.messages.send(alice, draft)
+        packets = await peer.until(len(packets) + 1)
+        assert [packet.seq for packet in packets if isinstance(packet, MessagePacket)] == [1, 2]
+
+
+async def test_a_position_is_handed_out_when_what_it_covers_has_been_told(tmp_path: Path) -> None:
+    """Up to 15 s after the commit, when its answer was lost."""
+    async with gateway(tmp_path) as running:
+        edge, rules = running.edge, running.rules
+        first = edge.position
+        ann, bob = [
+            (await rules.accounts.register(username=name, password=PASSWORD)).profile for name in ("ann", "bob")
+        ]
+        conversation = await rules.conversations.open_single(ann, bob.id)
+        await rules.messages.send(ann, Draft(conversation_id=conversation.id, sender_id=ann.id, content="x"))
+        now = await rules.stores.sync.position()
+        assert now != first
+        for _ in range(SETTLED_TURNS):
+            await edge._read_position()
+            assert edge.position == first
+        await edge._read_position()
+        assert edge.position == now
 
 
 async def test_among_other_processes_a_position_is_what_was_heard_and_not_what_is_stored(tmp_path: Path) -> None:

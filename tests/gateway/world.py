@@ -49,12 +49,12 @@ class Peer:
 class Gateway:
     """An edge over the real domain, with sessions on socket pairs."""
 
-    def __init__(self, rules: Rules, config: GatewayConfig, *, is_shared: bool = False) -> None:
+    def __init__(self, rules: Rules, config: GatewayConfig) -> None:
         loop = asyncio.get_running_loop()
         self.rules = rules
         self.ends: list[socket.socket] = []
         self.stats = GatewayStats()
-        self.hub = Hub(loop, self.stats, is_shared=is_shared)
+        self.hub = Hub(loop, self.stats)
         self.wire = over_tcp(CODEC, presence_on_request=True)
         self.edge = Edge(
             loop=loop,
@@ -103,12 +103,10 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(
-    tmp_path: Path, config: GatewayConfig | None = None, *, is_shared: bool = False
-) -> AsyncIterator[Gateway]:
+async def gateway(tmp_path: Path, config: GatewayConfig | None = None) -> AsyncIterator[Gateway]:
     rules = Rules(tmp_path / "feige.db")
     await rules.start()
-    running = Gateway(rules, config or GatewayConfig(), is_shared=is_shared)
+    running = Gateway(rules, config or GatewayConfig())
     await running.edge.start()
     try:
         yield running

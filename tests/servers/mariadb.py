@@ -97,6 +97,7 @@ class MariaDb:
                 *OPTIONS,
                 *options,
             ],
+            env=self._environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -125,9 +126,14 @@ class MariaDb:
                 "--innodb-log-file-size=16M",
                 "--innodb-fast-shutdown=0",
             ],
+            env=self._environment(),
             check=True,
             stdout=subprocess.DEVNULL,
         )
+
+    def _environment(self) -> dict[str, str]:
+        """Two servers must not share a folder of temporary tables: they may name them alike."""
+        return {**os.environ, "TMPDIR": str(self._folder)}
 
     def connect(self, schema: str | None = None) -> pymysql.connections.Connection:
         """A plain connection, for what a test wants to see or break itself; each statement commits."""

@@ -14,6 +14,7 @@ class Proxy:
         self._target_port = target_port
         self._tasks: set[asyncio.Task[None]] = set()
         self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._dead: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.port = 0
@@ -47,10 +48,15 @@ class Proxy:
         for writer in link:
             writer.transport.abort()
         self._links.discard(link)
+        self._dead.discard(link)
 
     def blackhole(self) -> None:
         """Nothing passes any more, in either direction, and nobody is told."""
         self._flowing.clear()
+
+    def forget(self) -> None:
+        """What is sent on the connections of now is lost; new ones work."""
+        self._dead |= self._links
 
     def flow(self) -> None:
         self._flowing.set()
@@ -80,7 +86,7 @@ class Proxy:
                 await self._flowing.wait()
                 if is_sent and self.on_sent is not None and not await self.on_sent(data):
                     break
-                if is_sent or self.answers_pass:
+                if link not in self._dead and (is_sent or self.answers_pass):
                     writer.write(data)
         except ConnectionError:
             pass

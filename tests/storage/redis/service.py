@@ -69,7 +69,7 @@ class ServiceNode:
         rules, presence = self.rules, self.services.presence
         self.bus.subscribe(self._before)
         await rules.start()
-        self.gateway = Gateway(rules, GatewayConfig(), is_shared=True)
+        self.gateway = Gateway(rules, GatewayConfig())
         stored = StoredMessages(rules.rosters, rules.profiles, presence.here_since_ms)
         self.delivered = Delivered(self.gateway.hub.on_event)
         self.sequencer = Sequencer(

@@ -168,8 +168,9 @@ async def test_without_redis_messages_and_changes_cross_within_about_a_second(
 
 
 async def test_a_login_that_ended_and_an_account_that_was_closed_meanwhile(
-    tmp_path: Path, own_server: RedisServer
+    tmp_path: Path, own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("domain.catch_up.EVERYTHING_S", 0.5)
     async with service(tmp_path, own_server.url) as (one, two):
         ann, bob = await accounts(one, "ann", "bob")
         first, second = await two.listen(ann.id), await two.listen(bob.id)

@@ -53,12 +53,15 @@ class Cluster:
         self.nodes: list[Node] = []
 
     async def node(self, name: str, settings: RedisSettings = FAST) -> Node:
-        """Started, and known to all the others."""
+        """Started, and known to all the others, who have looked at what it did before."""
         node = Node(self.url, name, settings)
         self.nodes.append(node)
         await node.services.start()
         count = sum(bool(each.bus._tasks) for each in self.nodes) - 1
-        await until(lambda: all(each.bus.stats.peers >= count for each in self.nodes if each.bus._tasks))
+        running = [each for each in self.nodes if each.bus._tasks]
+        await until(lambda: all(each.bus.stats.peers >= count and each.bus.hears_all for each in running))
+        for each in running:
+            each.missed.clear()
         return node
 
     async def close(self) -> None:

@@ -1,7 +1,9 @@
 """What becomes of a driver's exceptions."""
 
 import asyncio
+from types import SimpleNamespace
 
+import aiomysql
 import pytest
 import uvloop
 from pymysql import err
@@ -77,3 +79,14 @@ def test_a_write_to_a_connection_that_uvloop_has_closed_is_a_lost_connection() -
 def test_any_other_runtime_error_is_a_mistake() -> None:
     mistake = RuntimeError("generator raised StopIteration")
     assert translated(mistake) is mistake
+
+
+async def test_a_connection_that_was_reset_while_it_was_opened_is_lost() -> None:
+    """What aiomysql makes of it, which is no error of a driver."""
+    connection = aiomysql.Connection()
+    reset = SimpleNamespace(pause_reading=lambda: None, get_extra_info=lambda name, default: default)
+    connection._writer = SimpleNamespace(transport=reset)
+    with pytest.raises(RuntimeError) as raised:
+        connection._set_keep_alive()
+    connection._writer = None
+    assert type(translated(raised.value)) is ConnectionLost

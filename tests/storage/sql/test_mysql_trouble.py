@@ -1,9 +1,11 @@
 """MySQL fails in the middle of things: what was acknowledged is stored once, and nothing hangs."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pymysql
 import pytest
 
 from domain.errors import Unavailable
@@ -229,3 +231,52 @@ async def test_a_stopped_process_holds_its_locks_until_the_server_has_had_enough
     assert (await world.send(conversation.id, one)).seq == 1
     stopped.close()
     await stores.close()
+
+
+async def test_reads_survive_connections_that_died_while_idle(
+    world: World, proxy: Proxy, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by the server, cut on the way, or silent: a read is answered on a new one, and nobody hears of it."""
+    monkeypatch.setattr(mysql_sessions, "ANSWER_S", 2.0)
+    one, _ = await world.users(2)
+    for die in (
+        lambda: _kill_connections(mariadb),
+        proxy.cut,
+        proxy.forget,
+    ):
+        await asyncio.gather(*(world.stores.users.get(one) for _ in range(4)))
+        die()
+        for _ in range(6):
+            assert await world.stores.users.get(one) is not None
+        assert await world.stores.sync.news(await world.stores.sync.position(), 10) is not None
+
+
+async def test_a_read_is_asked_once_more_on_a_new_connection(world: World, proxy: Proxy) -> None:
+    one, _ = await world.users(2)
+    cuts = 0
+
+    async def on_sent(data: bytes) -> bool:
+        nonlocal cuts
+        if b"FROM users" in data and cuts < limit:
+            cuts += 1
+            proxy.cut()
+        return True
+
+    proxy.cut()
+    proxy.on_sent, limit = on_sent, 1
+    assert await world.stores.users.get(one) is not None
+    assert cuts == 1
+    proxy.cut()
+    cuts, limit = 0, 100
+    with pytest.raises(Unavailable):
+        await world.stores.users.get(one)
+    assert cuts == 2, "not for ever"
+
+
+def _kill_connections(mariadb: MariaDb) -> None:
+    """As an administrator does, or the server that finds them idle."""
+    for number, *_, command in mariadb.run("SELECT ID, COMMAND FROM information_schema.PROCESSLIST"):
+        if command == "Sleep":
+            # It may have ended meanwhile.
+            with contextlib.suppress(pymysql.err.OperationalError):
+                mariadb.run(f"KILL CONNECTION {number}")
