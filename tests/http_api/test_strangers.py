@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 
 from domain.events import Event
+from domain.notification_sending import Wording
 from domain.ports import Audience
-from domain.records import NotificationKind
 from http_api.binding import PathTemplate
 from http_api.registry import Access, Route
 from tests.http_api.social_people import befriend, ok
@@ -224,7 +224,8 @@ class Scene:
         request = await ok(carol, "POST", "/friend/request/send", {"to_user_id": alice.id, "message": SECRET})
         application = await ok(carol, "POST", "/group/join", {"group_id": group, "reason": SECRET})
         await alice.ask("POST", "/api/v1/events/", {"event_type": "x", "data": {"x": SECRET}}, expect=201)
-        await world.sending.notify((alice.id,), NotificationKind.SYSTEM, SECRET, SECRET)
+        sender = await world.profiles.get(alice.id)
+        await world.sending.create_for(sender, alice.id, Wording(title=SECRET, content=SECRET))
         listed = (await alice.ask("GET", "/api/v1/notifications"))["items"][0]
         numbered = (await alice.ask("GET", "/api/v1/notifications/"))["notifications"][0]
         self.ids = {
