@@ -59,5 +59,6 @@ def details(result: Result) -> str:
     return (
         f"offer to ring {quantiles(result, 'p50', 'p90', 'p99')}; answer to caller p50 {result['answer_p50_ms']:.2f}, "
         f"p99 {result['answer_p99_ms']:.2f} ms; {cpu_per('calls')(result) / 1000:.2f} ms CPU a call, "
-        f"{result['cpu_s'] / result['wall_s']:.0%} of one CPU (generator at most {result['late_ms']:.1f} ms late, counted)"
+        f"{result['cpu_s'] / result['wall_s']:.0%} of one CPU "
+        f"(generator at most {result['late_ms']:.1f} ms late, counted)"
     )

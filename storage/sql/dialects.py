@@ -93,6 +93,13 @@ class Query:
         self.is_packed = is_packed
 
 
+class Lock(Query):
+    """A query for the sake of the rows that it locks: nobody looks at the answer, so MySQL gets it together with what
+    follows. SQLite has one writer at a time, who need not ask."""
+
+    __slots__ = ()
+
+
 class BulkInsert:
     """Many rows into one table, all or none; a conflict raises UniqueViolation and ends the transaction."""
 
