@@ -25,19 +25,16 @@ _is_under_way: Final = calls.c.ended_at_ms.is_(None)
 _BY_ID: Final = Query(_calls.where(calls.c.id == bindparam("id")))
 _UNDER_WAY: Final = Query(_calls.where(_is_under_way).order_by(calls.c.started_at_ms))
 
-_LOCK_PARTIES: Final = Lock(
-    select(users.c.id).where(one_of(users.c.id, "user_ids")).order_by(users.c.id).with_for_update()
-)
-"""Two calls with a party in common start one after the other. In the order of the ids, as all locks."""
+_LOCK_PARTIES: Final = Lock(users, one_of(users.c.id, "user_ids"))
+"""Two calls with a party in common start one after the other."""
 
-_LOCK_CALLS: Final = Lock(select(calls.c.id).where(one_of(calls.c.id, "ids")).order_by(calls.c.id).with_for_update())
-_CONCERNED: Final = Query(
-    union_all(
-        _calls.where(one_of(calls.c.id, "ids")),
-        _calls.where(one_of(calls.c.caller_id, "user_ids"), _is_under_way),
-        _calls.where(one_of(calls.c.callee_id, "user_ids"), _is_under_way),
-    )
-)
+_LOCK_CALLS: Final = Lock(calls, one_of(calls.c.id, "ids"))
+_concerned: Final = union_all(
+    _calls.where(one_of(calls.c.id, "ids")),
+    _calls.where(one_of(calls.c.caller_id, "user_ids"), _is_under_way),
+    _calls.where(one_of(calls.c.callee_id, "user_ids"), _is_under_way),
+).subquery()
+_CONCERNED: Final = Query(select(*_concerned.c), is_packed=True)
 """After the locks, so that it sees what was committed while they were waited for. A call may come more than once."""
 
 _INSERT: Final = BulkInsert(calls, *_COLUMNS)

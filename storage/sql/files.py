@@ -98,7 +98,7 @@ ACCESS: Final = Query(
 )
 """What the files of (`file_id`, `user_id`) pairs are to these users, for `accesses`."""
 
-LOCK: Final = Lock(select(files.c.id).where(one_of(files.c.file_id, "file_ids")).order_by(files.c.id).with_for_update())
+LOCK: Final = Lock(files, one_of(files.c.file_id, "file_ids"), "uq_files_file_id")
 
 _USED: Final = Query(
     select(func.coalesce(func.sum(files.c.size), 0)).where(files.c.uploader_id == bindparam("uploader_id"))

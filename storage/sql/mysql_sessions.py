@@ -350,7 +350,7 @@ class MysqlWriter:
                     packet.add(dialect.select(work, values))  # type: ignore[arg-type]
                 elif isinstance(work, Query):
                     packet.add(dialect.select(work, values))  # type: ignore[arg-type]
-                    answer = await packet.send(session)
+                    answer = dialect.rows(work, await packet.send(session))
                     answered = True
                 elif isinstance(work, Turn):
                     packet.add(dialect.turn(work), must_find=True)
