@@ -13,9 +13,10 @@ machine does; rounds are outermost, so that a drift falls on both alike, and eac
 compiler only.
 
 `append…` are processes with nothing but the log of messages, beside a C client that stores the same rows (`append.c`);
-`bus` is two processes with nothing but the bus; `nodes…` are servers that share databases; `send-to-all…` have 100,000
-users of their own. These start a MariaDB and a
-Redis of their own, on the same disk, and nothing is pinned but the load generator.
+`bus` is two processes with nothing but the bus; `nodes…`, `calls` and `scheduled` are servers that share databases;
+`send-to-all…` have 100,000 users of their own. These start a MariaDB and a Redis of their own, on the same disk, and
+nothing is pinned but the load generator. That of calls and of scheduled messages is in Python; what it is late itself
+counts as the server's, and is told.
 
 A missed target is marked and is no error. Exit status: 0; 1 if a run failed.
 """

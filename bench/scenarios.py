@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bench import append, bus, reads, rest, send_to_all, sockets
+from bench import append, bus, calls, reads, rest, scheduled, send_to_all, sockets
 from bench.append import AppendScenario
 from bench.bus import BusScenario
+from bench.calls import CallsScenario
 from bench.nodes import NodesScenario
 from bench.rest import RestScenario
 from bench.scenario import Figure, Result, Scenario, Target, busy, cpu_per, quantiles, rate_of
+from bench.scheduled import ScheduledScenario
 from bench.seed import MAX_MEMBERS, Needs
 from bench.send_to_all import OnMariaDb, OnSqlite
 from bench.sockets import SocketScenario
@@ -85,6 +87,29 @@ _SEND_TO_ALL: Final[dict[str, Any]] = {
         Figure("ms p99 of chat", 2, lambda result: float(result["p99_ms"]), Target(50)),
     ),
     "details": send_to_all.details,
+}
+
+_CALLS: Final[dict[str, Any]] = {
+    "rate": 200,
+    "seconds": 10,
+    "quick_seconds": 2,
+    "figures": (
+        Figure("ms p99", 2, lambda result: float(result["p99_ms"]), Target(20)),
+        Figure("ms CPU/call", 2, lambda result: cpu_per("calls")(result) / 1000),
+    ),
+    "details": calls.details,
+}
+
+_SCHEDULED: Final[dict[str, Any]] = {
+    "messages": 5_000,
+    "quick_messages": 500,
+    "pending": 100_000,
+    "quick_pending": 5_000,
+    "figures": (
+        Figure("ms to the last", 0, lambda result: float(result["max_ms"]), Target(2000)),
+        Figure("µs CPU/message", 0, cpu_per("messages")),
+    ),
+    "details": scheduled.details,
 }
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
@@ -293,6 +318,20 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     ),
     OnMariaDb(name="send-to-all-mysql", title="the same on MariaDB and Redis", **_SEND_TO_ALL),
     *reads.SCENARIOS,
+    CallsScenario(
+        name="calls",
+        title="200 calls a second to users of another node, offer to ring, MariaDB and Redis",
+        nodes=2,
+        **_CALLS,
+    ),
+    CallsScenario(name="calls-sqlite", title="the same on one server, SQLite", nodes=0, **_CALLS),
+    ScheduledScenario(
+        name="scheduled",
+        title="5,000 messages that are due in one second, two nodes, MariaDB and Redis",
+        nodes=2,
+        **_SCHEDULED,
+    ),
+    ScheduledScenario(name="scheduled-sqlite", title="the same on one server, SQLite", nodes=0, **_SCHEDULED),
 )
 
 BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}

@@ -28,7 +28,8 @@ class Schema:
         return self.mariadb.run(f"USE {self.name}", *statements)
 
     def empty(self) -> None:
-        self.run("TRUNCATE messages", "UPDATE conversations SET last_seq=0, newest_message_id=0")
+        emptied = [f"TRUNCATE {table}" for table in ("messages", "message_timers", "calls")]
+        self.run(*emptied, "UPDATE conversations SET last_seq=0, newest_message_id=0")
 
     def check(self, at_least: int) -> None:
         """So many messages are stored, and every conversation is numbered without a gap. RunError."""

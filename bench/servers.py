@@ -77,6 +77,8 @@ def free_port() -> int:
 class Running:
     pid: int
     port: int
+    tcp_port: int = 0
+    """Of raw TCP; the C server has none."""
 
 
 @contextlib.contextmanager
@@ -97,7 +99,7 @@ def feige(data_dir: Path, cpu: int | None, log: Path, *options: str) -> Iterator
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FEIGE_")}
     with _process(command, cpu, log, clean | FEIGE_ENVIRONMENT) as process:
         _wait_until(lambda: _is_ready(port), process, log)
-        yield Running(process.pid, port)
+        yield Running(process.pid, port, tcp_port)
 
 
 @contextlib.contextmanager

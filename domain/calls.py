@@ -1,6 +1,7 @@
 """Calls between two users: who rings, who answers, and how they end. Media never pass the server."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -55,7 +56,8 @@ class Calls:
         self._clock = clock
         self._limits = limits
         self._known: dict[str, Call] = {}
-        """Calls under way that this process has heard of."""
+        """The parties of calls under way that this process has heard of. A signal asks for no more, and what changes a
+        call is decided by the store."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """The steps of a call are taken in the order in which they came: a candidate must not overtake its offer."""
 
@@ -95,7 +97,6 @@ class Calls:
             call = msgspec.structs.replace(call, reason=CallEnd.BUSY, ended_at_ms=now_ms)
             await self._remember(call)
             return call
-        self._known[call.id] = call
         self._signal(call, "offer", caller.id, sdp, origin)
         return call
 
@@ -111,7 +112,6 @@ class Calls:
             if answered is None:
                 raise InvalidState("this call was answered, or is over")
             self._signal(answered, "answer", user.id, sdp, origin)
-            self._known[call_id] = answered
 
     async def ice(self, user: Profile, call_id: str, candidate: str, origin: object | None = None) -> None:
         """CallNotFound, Forbidden, InvalidValue."""
@@ -123,8 +123,8 @@ class Calls:
         """Ends a call: the callee's end before the answer rejects it. CallNotFound, Forbidden."""
         async with self._turn(call_id):
             call = await self._of(user, call_id)
-            rejected = call.callee_id == user.id and call.answered_at_ms is None
-            await self._end(call_id, CallEnd.REJECTED if rejected else CallEnd.USER_HANGUP, user.id, origin)
+            reason = CallEnd.REJECTED if user.id == call.callee_id else CallEnd.USER_HANGUP
+            await self._end(call_id, reason, user.id, origin, if_answered=CallEnd.USER_HANGUP)
 
     def _turn(self, call_id: str) -> asyncio.Lock:
         turn = self._turns.get(call_id)
@@ -137,12 +137,21 @@ class Calls:
         call = self._known.get(call_id) or await self._store.get(call_id)
         if call is None or call.ended_at_ms is not None:
             raise CallNotFound
+        self._known[call_id] = call
         if user.id not in call.parties:
             raise Forbidden("only its two parties may signal in a call")
         return call
 
-    async def _end(self, call_id: str, reason: CallEnd, user_id: int, origin: object | None = None) -> None:
-        call = await self._store.end(call_id, reason, self._clock.now_ms())
+    async def _end(
+        self,
+        call_id: str,
+        reason: CallEnd,
+        user_id: int,
+        origin: object | None = None,
+        *,
+        if_answered: CallEnd | None,
+    ) -> None:
+        call = await self._store.end(call_id, reason, self._clock.now_ms(), if_answered=if_answered)
         self._known.pop(call_id, None)
         if call is not None:
             self._signal(call, "end", user_id, "", origin)
@@ -179,26 +188,43 @@ class Calls:
         self._bus.publish(event, Audience(parties), origin)
 
     def on_event(self, event: Event, audience: Audience, origin: object | None = None) -> None:
-        if isinstance(event, CallSignalled) and event.step in ("answer", "end"):
-            # It changed, perhaps on another node: the next signal reads it anew.
-            known = self._known.get(event.call_id)
-            if known is not None and (event.step == "end" or known.answered_at_ms is None):
-                del self._known[event.call_id]
+        """Learns of calls that begin and end here or on another node."""
+        if not isinstance(event, CallSignalled):
+            return
+        if event.step == "offer":
+            self._known[event.call_id] = Call(
+                id=event.call_id,
+                caller_id=event.from_user_id,
+                callee_id=event.to_user_id,
+                call_type=CallType(event.call_type),
+                started_at_ms=event.at_ms,
+            )
+        elif event.step == "end":
+            self._known.pop(event.call_id, None)
 
     async def sweep(self) -> bool:
         """Ends calls that nobody answered, and those whose parties are gone. Unavailable.
 
-        One query for all of them: a thousand users who leave at once must not ask for their calls one by one."""
+        One query for all of them, and few transactions: a thousand users leave at once when a process dies."""
         now_ms = self._clock.now_ms()
-        for call in await self._store.under_way():
+        known = set(self._known)
+        under_way = await self._store.under_way()
+        # Their end was told while events did not come here.
+        for call_id in known - {call.id for call in under_way}:
+            self._known.pop(call_id, None)
+        ends: list[Awaitable[None]] = []
+        for call in under_way:
             rings = call.answered_at_ms is None
             # A callee may be away from the start, and come while it rings.
             needed = (call.caller_id,) if rings else call.parties
             gone = [user_id for user_id in needed if not self._presence.is_online(user_id)]
             if gone:
-                await self._end(call.id, CallEnd.DISCONNECTED, gone[0])
+                ends.append(self._end(call.id, CallEnd.DISCONNECTED, gone[0], if_answered=CallEnd.DISCONNECTED))
             elif rings and now_ms - call.started_at_ms >= self._limits.ring_s * 1000:
-                await self._end(call.id, CallEnd.TIMEOUT, call.callee_id)
+                ends.append(self._end(call.id, CallEnd.TIMEOUT, call.callee_id, if_answered=None))
+        for outcome in await asyncio.gather(*ends, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
         return False
 
 

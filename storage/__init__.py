@@ -5,9 +5,9 @@
 `async start()` and `close()`. `start` creates or migrates the database and raises a StoreError with a sentence for
 the administrator; `close` first answers what the logs have accepted.
 
-- `sql/` stores on an SQL database. `append` and `marks` decide what is written, `group_commit` when, `dialects` how it
-  is said to a database, `workers` (SQLite) and `mysql_sessions` on which connection. `database` gives the other stores
-  their transactions.
+- `sql/` stores on an SQL database. `append`, `marks` and `calls` decide what is written, `group_commit` when,
+  `dialects` how it is said to a database, `workers` (SQLite) and `mysql_sessions` on which connection. `database` gives
+  the other stores their transactions.
 - `inprocess/` bus, presence and limits of a single process.
 - `blobs/` the bytes of files: `disk`, or `s3` for an object store; `spool` is how they come in. `thumbnails` makes
   small images of large ones.

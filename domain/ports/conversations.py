@@ -169,8 +169,9 @@ class CallStore(Protocol):
         """The answered call; None if it had been answered, or was over."""
         ...
 
-    async def end(self, call_id: str, reason: CallEnd, now_ms: int) -> Call | None:
-        """The ended call; None if it was over."""
+    async def end(self, call_id: str, reason: CallEnd, now_ms: int, *, if_answered: CallEnd | None) -> Call | None:
+        """The ended call; None if it was over. A call that has been answered ends for the reason `if_answered`; None:
+        it goes on."""
         ...
 
     async def under_way(self) -> list[Call]:

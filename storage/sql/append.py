@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, String, func, select
+from sqlalchemy import BigInteger, String, and_, func, select
 
 from domain.errors import ConversationNotFound, DomainError, MessageNotFound
 from domain.files import attachment_for
 from domain.model import Attachment, ConversationStatus, Draft, FileRef, Message
 from domain.ports import AppendDone, Appended, FileAccess
 from storage.sql import files, rows
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query, Turn, given, one_of
+from storage.sql.dialects import BulkInsert, BulkUpdate, Lock, Query, Turn, given, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.gate import WriteGate
 from storage.sql.group_commit import CommitStats, GroupCommitter
@@ -23,16 +23,20 @@ Outcome = Appended | DomainError
 Key = tuple[int, str]
 Accesses = dict[tuple[str, int], FileAccess]
 
-_LOCK: Final = Query(
-    select(conversations.c.id, conversations.c.last_seq)
-    .where(one_of(conversations.c.id, "ids"), conversations.c.status == ConversationStatus.ACTIVE.value)
-    .order_by(conversations.c.id)
-    .with_for_update()
-)
+_wanted: Final = and_(one_of(conversations.c.id, "ids"), conversations.c.status == ConversationStatus.ACTIVE.value)
+_LOCK: Final = Lock(conversations, _wanted)
 """In the order of the ids, so that two processes never wait for each other."""
 
 TURN: Final = Turn(messages)
-_MAX_ID: Final = Query(select(func.coalesce(func.max(messages.c.id), 0)))
+_PLACE: Final = Query(
+    select(
+        conversations.c.id,
+        conversations.c.last_seq,
+        select(func.coalesce(func.max(messages.c.id), 0)).scalar_subquery(),
+    ).where(_wanted),
+    is_packed=True,
+)
+"""After the locks and the turn, so that it sees what was committed while they were waited for."""
 
 _keys = given("keys", sender_id=BigInteger(), client_msg_id=String())
 _BY_KEY: Final = Query(
@@ -83,7 +87,8 @@ def append_plan(drafts: Sequence[Draft], clock_ms: Callable[[], int], look_up: b
             original = rows.message(row)
             stored[original.sender_id, original.client_msg_id or ""] = original
     wanted = sorted({draft.conversation_id for draft in drafts})
-    last_seqs: dict[int, int] = dict((yield _LOCK, {"ids": [[item] for item in wanted]}))  # type: ignore[arg-type]
+    ids = {"ids": [[item] for item in wanted]}
+    yield _LOCK, ids
     replied_to = {draft.reply_to_id for draft in drafts if draft.reply_to_id is not None}
     places: dict[int, Sequence[Any]] = {}
     if replied_to:
@@ -94,7 +99,9 @@ def append_plan(drafts: Sequence[Draft], clock_ms: Callable[[], int], look_up: b
         yield files.LOCK, {"file_ids": [[file_id] for file_id, _ in wanted_files]}
         accesses = files.accesses((yield files.ACCESS, {"wanted": [list(pair) for pair in wanted_files]}))
     yield TURN, ()
-    last_id: int = (yield _MAX_ID, {})[0][0]
+    found = yield _PLACE, ids
+    last_seqs: dict[int, int] = {row[0]: row[1] for row in found}
+    last_id: int = found[0][2] if found else 0
     now_ms = clock_ms()
 
     outcomes: list[Outcome] = []

@@ -93,6 +93,18 @@ class Query:
         self.is_packed = is_packed
 
 
+class Lock(Query):
+    """Rows to lock, in the order of `key` on MySQL: the index that finds them. Nobody looks at an answer, so it is sent
+    together with what follows. SQLite has one writer at a time, who need not ask."""
+
+    __slots__ = ()
+
+    def __init__(self, table: Table, wanted: ColumnElement[bool], key: str = "PRIMARY") -> None:
+        # One row for an answer, however many are locked. Forced, because an ORDER BY without rows orders nothing.
+        count = select(func.count()).select_from(table).where(wanted)
+        super().__init__(count.with_hint(table, f"FORCE INDEX ({key})", "mysql").with_for_update())
+
+
 class BulkInsert:
     """Many rows into one table, all or none; a conflict raises UniqueViolation and ends the transaction."""
 
@@ -112,6 +124,15 @@ class BulkUpdate:
         self.table = table
         self.key = key.name
         self.names = tuple(item.name for item in columns)
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> None:
+        """In a transaction of SQLAlchemy's, which takes 100 µs a row for the same."""
+        if connection.dialect.name == "sqlite":
+            for sql, args in SqliteDialect().update(self, rows):
+                await connection.exec_driver_sql(sql, tuple(args))
+        elif rows:
+            sql = MysqlDialect().update(self, rows).decode()
+            await connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 class Turn:

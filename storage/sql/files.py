@@ -25,7 +25,7 @@ from domain.model import ConversationStatus, MemberStatus, MessageState
 from domain.ports import FileAccess
 from domain.records import StoredFile
 from storage.sql.database import Database
-from storage.sql.dialects import Query, given, one_of
+from storage.sql.dialects import Lock, Query, given, one_of
 from storage.sql.errors import UniqueViolation
 from storage.sql.messages import is_hidden_from
 from storage.sql.record_tables import file_shares, files
@@ -98,9 +98,7 @@ ACCESS: Final = Query(
 )
 """What the files of (`file_id`, `user_id`) pairs are to these users, for `accesses`."""
 
-LOCK: Final = Query(
-    select(files.c.id).where(one_of(files.c.file_id, "file_ids")).order_by(files.c.id).with_for_update()
-)
+LOCK: Final = Lock(files, one_of(files.c.file_id, "file_ids"), "uq_files_file_id")
 
 _USED: Final = Query(
     select(func.coalesce(func.sum(files.c.size), 0)).where(files.c.uploader_id == bindparam("uploader_id"))

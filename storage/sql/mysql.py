@@ -17,6 +17,7 @@ from domain.errors import Unavailable
 from storage.sql import migrations
 from storage.sql.append import TURN as MESSAGES_TURN
 from storage.sql.append import SqlMessageLog
+from storage.sql.calls import SqlCallStore
 from storage.sql.changes import TURN as CHANGES_TURN
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen, mysql_errno
@@ -37,7 +38,7 @@ still maintained."""
 
 READERS: Final = 8
 WRITERS: Final = 8
-"""Connections for queries and for transactions of SQLAlchemy's. With those of `writers` a process has 20 at most."""
+"""Connections for queries and for transactions of SQLAlchemy's. With those of `writers` a process has 21 at most."""
 
 TRANSACTION_S: Final = 10.0
 MIGRATION_WAIT_S: Final = 60
@@ -95,8 +96,8 @@ class MysqlStores(SqlStores):
         self._engine = _engine(target, "mysql", pool_size=WRITERS, max_overflow=0, pool_timeout=TRANSACTION_S)
         event.listen(self._engine.sync_engine, "checkout", _try_out)
         self._readers = MysqlReaders(target, READERS)
-        self.writers = (MysqlWriter(target), MysqlWriter(target), MysqlWriter(target), MysqlWriter(target))
-        """Of messages, of marks, of the search index and of notifications."""
+        self.writers = tuple(MysqlWriter(target) for _ in range(5))
+        """Of messages, of marks, of the search index, of notifications and of calls."""
         super().__init__(Database(self._readers, self._engine, nullcontext(), now_ms, TRANSACTION_S))
         # A gate for each: on MySQL one transaction need not wait for another.
         self.log = SqlMessageLog(self.writers[0], WriteGate(), now_ms)
@@ -105,6 +106,7 @@ class MysqlStores(SqlStores):
         gate = WriteGate()
         self.notification_contents = SqlNotificationContents(self.database, self.writers[3], gate)
         self.notification_feed = SqlNotificationFeed(self.database, self.writers[3], gate)
+        self.calls = SqlCallStore(self.database, self.writers[4], WriteGate())
 
     async def start(self, *, migrate: bool = True) -> None:
         """Creates the tables, or migrates them, if it may. CannotOpen, ForeignDatabase, NewerDatabase, NotMigrated."""
@@ -126,6 +128,7 @@ class MysqlStores(SqlStores):
         """Answers what was accepted, then closes the connections."""
         await self.log.close()
         await self.marks.close()
+        await self.calls.close()
         for writer in self.writers:
             await writer.close()
         await self._readers.close()

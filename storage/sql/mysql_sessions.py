@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from domain.errors import InvalidValue, Unavailable
-from storage.sql.dialects import BulkInsert, MysqlDialect, Query, Turn
+from storage.sql.dialects import BulkInsert, Lock, MysqlDialect, Query, Turn
 from storage.sql.errors import (
     DEADLOCK,
     ConnectionLost,
@@ -361,9 +361,11 @@ class MysqlWriter:
             work, values = next(plan)
             while True:
                 answer: list[Row] = []
-                if isinstance(work, Query):
+                if isinstance(work, Lock):
                     packet.add(dialect.select(work, values))  # type: ignore[arg-type]
-                    answer = await packet.send(session)
+                elif isinstance(work, Query):
+                    packet.add(dialect.select(work, values))  # type: ignore[arg-type]
+                    answer = dialect.rows(work, await packet.send(session))
                     answered = True
                 elif isinstance(work, Turn):
                     packet.add(dialect.turn(work), must_find=True)

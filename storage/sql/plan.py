@@ -10,7 +10,7 @@ T = TypeVar("T")
 Row = Sequence[Any]
 Step = tuple[Query, Mapping[str, Any]] | tuple[BulkInsert | BulkUpdate | Turn, Sequence[Row]]
 Plan = Generator[Step, list[Row], T]
-"""Yields what to do; is sent the rows of a query, an empty list for a change; returns the result."""
+"""Yields what to do; is sent the rows of a query, an empty list for a lock or a change; returns the result."""
 
 
 class Reader(Protocol):

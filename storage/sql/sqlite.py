@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.sql import migrations
 from storage.sql.append import SqlMessageLog
+from storage.sql.calls import SqlCallStore
 from storage.sql.database import Database
 from storage.sql.errors import DRIVER_ERRORS, CannotOpen
 from storage.sql.gate import WriteGate
@@ -68,6 +69,7 @@ class SqliteStores(SqlStores):
         super().__init__(Database(self._readers, self._engine, gate, now_ms))
         self.log = SqlMessageLog(self._writer, gate, now_ms)
         self.marks = SqlMarkLog(self._writer, gate, now_ms)
+        self.calls = SqlCallStore(self.database, self._writer, gate)
         self.search = SqlSearchStore(self.database, self._writer, gate)
         self.notification_contents = SqlNotificationContents(self.database, self._writer, gate)
         self.notification_feed = SqlNotificationFeed(self.database, self._writer, gate)
@@ -96,6 +98,7 @@ class SqliteStores(SqlStores):
         """Answers what was accepted, then closes the database."""
         await self.log.close()
         await self.marks.close()
+        await self.calls.close()
         await self._writer.close()
         await self._readers.close()
         await self._engine.dispose()

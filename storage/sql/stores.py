@@ -2,7 +2,6 @@
 
 from storage.sql.applications import SqlApplicationStore
 from storage.sql.broadcasts import SqlBroadcastStore
-from storage.sql.calls import SqlCallStore
 from storage.sql.client_events import SqlClientEventStore
 from storage.sql.contacts import SqlContactStore
 from storage.sql.conversations import SqlConversationStore
@@ -33,7 +32,6 @@ class SqlStores:
         self.client_events = SqlClientEventStore(database)
         self.contacts = SqlContactStore(database)
         self.applications = SqlApplicationStore(database)
-        self.calls = SqlCallStore(database)
         self.messages = SqlMessageStore(database)
         self.timers = SqlTimerStore(database)
         self.notifications = SqlNotificationStore(database)

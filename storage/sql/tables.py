@@ -324,4 +324,6 @@ calls = table(
     ms("answered_at_ms", nullable=True),
     ms("ended_at_ms", nullable=True),
     Index(None, "ended_at_ms"),
+    Index(None, "caller_id", "ended_at_ms"),
+    Index(None, "callee_id", "ended_at_ms"),
 )

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.events import Event
@@ -13,12 +13,20 @@ from domain.model import ConversationStatus, Message, MessageState
 from domain.ports import DueMessages
 from storage.sql import changes, rows
 from storage.sql.database import Database
-from storage.sql.dialects import Query
+from storage.sql.dialects import BulkUpdate, Query
 from storage.sql.tables import conversations, message_timers, messages, search_marks
 
 DELIVER: Final = "deliver"
 EXPIRE: Final = "expire"
 
+_NUMBER: Final = BulkUpdate(messages, messages.c.id, messages.c.seq, messages.c.created_at_ms, messages.c.updated_at_ms)
+_ADVANCE: Final = BulkUpdate(
+    conversations,
+    conversations.c.id,
+    conversations.c.last_seq,
+    conversations.c.newest_message_id,
+    conversations.c.last_message_at_ms,
+)
 _NEXT: Final = Query(select(func.min(message_timers.c.due_at_ms)))
 
 
@@ -57,25 +65,13 @@ class SqlDueMessages:
                 delivered.append(numbered)
         if not delivered:
             return []
-        seqs = {message.id: message.seq for message in delivered}
-        await self._connection.execute(
-            update(messages)
-            .where(messages.c.id.in_(seqs))
-            .values(seq=case(seqs, value=messages.c.id), created_at_ms=now_ms, updated_at_ms=now_ms)
-        )
-        changed = {message.conversation_id for message in delivered}
-        newest = {
-            key: max(newest_ids[key], *(each.id for each in delivered if each.conversation_id == key))
-            for key in changed
-        }
-        await self._connection.execute(
-            update(conversations)
-            .where(conversations.c.id.in_(changed))
-            .values(
-                last_seq=case({key: last_seqs[key] for key in changed}, value=conversations.c.id),
-                newest_message_id=case(newest, value=conversations.c.id),
-                last_message_at_ms=now_ms,
-            )
+        await _NUMBER.run(self._connection, [(each.id, each.seq, now_ms, now_ms) for each in delivered])
+        for message in delivered:
+            key = message.conversation_id
+            newest_ids[key] = max(newest_ids[key], message.id)
+        await _ADVANCE.run(
+            self._connection,
+            [(key, last_seqs[key], newest_ids[key], now_ms) for key in {each.conversation_id for each in delivered}],
         )
         await self._forget(delivered)
         expiring = [

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from storage.sql.dialects import BulkInsert, BulkUpdate, Query, SqliteDialect
+from storage.sql.dialects import BulkInsert, BulkUpdate, Lock, Query, SqliteDialect
 from storage.sql.errors import DRIVER_ERRORS, translated
 from storage.sql.plan import Plan, Row
 
@@ -91,7 +91,7 @@ class SqliteSession:
             work, values = next(plan)
             while True:
                 answer: list[Any] = []
-                if isinstance(work, Query):
+                if isinstance(work, Query) and not isinstance(work, Lock):
                     sql, args = self._dialect.select(work, values)  # type: ignore[arg-type]
                     answer = self._dialect.rows(execute(sql, args).fetchone()[0])
                 elif isinstance(work, BulkInsert):

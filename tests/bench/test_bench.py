@@ -416,6 +416,37 @@ async def test_nodes(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["calls", "calls-sqlite"])
+async def test_calls(bench: Bench, name: str) -> None:
+    scenario = dataclasses.replace(BY_NAME[name], needs=Needs(singles=2), rate=20, quick_seconds=1, talk_s=0.05)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is None
+    assert feige["calls"] == 20
+    assert 0 < feige["p50_ms"] <= feige["p99_ms"] <= feige["max_ms"]
+    assert feige["cpu_s"] > 0
+    assert "ms CPU a call" in details([Summary(scenario, [(feige, c)])])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["scheduled", "scheduled-sqlite"])
+async def test_scheduled(bench: Bench, name: str) -> None:
+    scenario = dataclasses.replace(BY_NAME[name], needs=Needs(singles=2), quick_messages=30, quick_pending=50)
+    feige, c = await asyncio.to_thread(scenario.measure, bench)
+    assert c is None
+    assert (feige["messages"], feige["pending"]) == (30, 50)
+    assert 0 <= feige["first_ms"] <= feige["p50_ms"] <= feige["max_ms"]
+    assert "50 others pending" in details([Summary(scenario, [(feige, c)])])
+
+
+@pytest.mark.slow
+async def test_callers_who_are_refused_give_no_figure(bench: Bench) -> None:
+    strangers = dataclasses.replace(bench.population, tokens=["nobody"] * 4)
+    scenario = dataclasses.replace(BY_NAME["calls-sqlite"], needs=Needs(singles=2))
+    with pytest.raises(RunError, match="Refused: the server says"):
+        await asyncio.to_thread(scenario.measure, dataclasses.replace(bench, population=strangers))
+
+
+@pytest.mark.slow
 def test_what_is_not_stored_or_numbered_is_noticed(schemas: Schemas) -> None:
     schema = schemas.get(Needs(singles=3))
     schema.check(0)

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from domain.errors import Blocked, CallNotFound, DomainError, Forbidden, InvalidState, InvalidValue, UserNotFound
 from domain.events import CallSignalled, MessageSent
 from domain.model import CallRecord, MessageKind, Profile
+from domain.ports import Audience
 from domain.records import Call, CallEnd, CallType
 from tests.domain.conftest import People
 from tests.world import NOBODY, PASSWORD, Rules
@@ -190,6 +191,52 @@ async def test_a_party_goes_away(rules: Rules, ear: Ear, pair: Pair) -> None:
     rules.directory.disconnected(bob.id)
     await rules.calls.sweep()
     assert ear.steps()[-1] == ("end", bob.id, "disconnected")
+
+
+async def test_who_rejects_a_call_that_was_answered_on_another_node_hangs_up(
+    rules: Rules, ear: Ear, pair: Pair
+) -> None:
+    alice, bob = pair
+    call = await rules.calls.offer(alice, bob.id, CallType.AUDIO, "sdp")
+    await rules.stores.calls.answer(call.id, rules.clock.now_ms())
+    await rules.calls.hang_up(bob, call.id)
+    assert ear.steps()[-1] == ("end", bob.id, "user_hangup")
+
+
+async def test_a_call_of_another_node_is_known_from_its_events(rules: Rules, ear: Ear, pair: Pair) -> None:
+    alice, bob = pair
+
+    def told(step: str) -> None:
+        event = CallSignalled("far", step, alice.id, bob.id, "audio", "sdp", "", 0, rules.clock.now_ms())
+        rules.bus.publish(event, Audience((bob.id,)))
+
+    told("offer")
+    await rules.calls.ice(bob, "far", "candidate")
+    assert ear.heard[-1][0].to_user_id == alice.id
+    told("end")
+    with pytest.raises(CallNotFound):
+        await rules.calls.ice(bob, "far", "candidate")
+
+
+async def test_a_call_whose_end_was_not_told_is_forgotten(rules: Rules, pair: Pair) -> None:
+    alice, bob = pair
+    call = await rules.calls.offer(alice, bob.id, CallType.AUDIO, "sdp")
+    await rules.stores.calls.end(call.id, CallEnd.USER_HANGUP, rules.clock.now_ms(), if_answered=None)
+    await rules.calls.ice(alice, call.id, "candidate")
+    await rules.calls.sweep()
+    with pytest.raises(CallNotFound):
+        await rules.calls.ice(alice, call.id, "candidate")
+
+
+async def test_a_crowd_that_leaves_is_swept_away_at_once(rules: Rules, ear: Ear, people: People) -> None:
+    crowd = await people(*(f"user{number}" for number in range(8)))
+    pairs = list(zip(crowd[::2], crowd[1::2], strict=True))
+    await asyncio.gather(*(rules.calls.offer(one, two.id, CallType.AUDIO, "sdp") for one, two in pairs))
+    before = rules.stores.calls.stats.batches
+    await rules.calls.sweep()
+    assert {reason for step, _, reason in ear.steps() if step == "end"} == {"disconnected"}
+    assert (len(ear.records()), rules.stores.calls.stats.batches - before) == (4, 1)
+    assert await rules.stores.calls.under_way() == []
 
 
 async def test_a_caller_who_goes_away_does_not_ring_on(rules: Rules, ear: Ear, pair: Pair) -> None:

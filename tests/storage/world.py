@@ -10,6 +10,7 @@ from domain.model import Conversation, ConversationKind, Draft, Message, Profile
 from domain.ports import (
     Appended,
     BroadcastStore,
+    CallStore,
     ClientEventStore,
     ConversationStore,
     DeliveryStore,
@@ -27,6 +28,7 @@ from domain.ports import (
     NotificationTemplateStore,
     SearchStore,
     SyncStore,
+    TimerStore,
     UserStore,
 )
 from storage.sql.database import Database
@@ -79,6 +81,12 @@ class Stores(Protocol):
 
     @property
     def notification_templates(self) -> NotificationTemplateStore: ...
+
+    @property
+    def calls(self) -> CallStore: ...
+
+    @property
+    def timers(self) -> TimerStore: ...
 
     @property
     def sync(self) -> SyncStore: ...

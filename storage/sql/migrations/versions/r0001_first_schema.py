@@ -52,6 +52,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calls")),
         **ON_MYSQL,
     )
+    op.create_index(op.f("ix_calls_callee_id_ended_at_ms"), "calls", ["callee_id", "ended_at_ms"], unique=False)
+    op.create_index(op.f("ix_calls_caller_id_ended_at_ms"), "calls", ["caller_id", "ended_at_ms"], unique=False)
     op.create_index(op.f("ix_calls_ended_at_ms"), "calls", ["ended_at_ms"], unique=False)
     op.create_table(
         "changes",
@@ -638,6 +640,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_changes_conversation_id"), table_name="changes")
     op.drop_table("changes")
     op.drop_index(op.f("ix_calls_ended_at_ms"), table_name="calls")
+    op.drop_index(op.f("ix_calls_caller_id_ended_at_ms"), table_name="calls")
+    op.drop_index(op.f("ix_calls_callee_id_ended_at_ms"), table_name="calls")
     op.drop_table("calls")
     op.drop_table("broadcasts")
     op.drop_index(op.f("ix_broadcast_targets_user_id"), table_name="broadcast_targets")
