@@ -31,6 +31,21 @@ class Sockets:
     def _groups(self) -> list[tuple[str, list[socket.socket]]]:
         return [("http", self.http), ("tcp", self.tcp), ("metrics", self.metrics)]
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether the kernel accepts connections for them, in whatever process."""
+        return all(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for each in self.http)
+
+    def renewed(self) -> "Sockets":
+        """Instead of those of a worker that died: these get no connections until its successor listens, so the others
+        get them all. What waits for the dead one is reset (with `net.ipv4.tcp_migrate_req` the kernel gives it to the
+        others), and need not wait until a process has started."""
+        return Sockets(
+            http=[_bound_again(each) for each in self.http],
+            tcp=[_bound_again(each) for each in self.tcp],
+            metrics=self.metrics,
+        )
+
     def close(self) -> None:
         for _, group in self._groups():
             for each in group:
@@ -52,8 +67,8 @@ def bind(config: ServerConfig) -> Sockets:
 
 
 def bind_for_workers(config: ServerConfig) -> list[Sockets]:
-    """For each worker sockets of its own on the same ports (SO_REUSEPORT): the kernel spreads the connections evenly,
-    and what waits for a worker that died waits for the one that takes its place. SetupError."""
+    """For each worker sockets of its own on the same ports (SO_REUSEPORT): the kernel spreads the connections evenly.
+    SetupError."""
 
     def bind_shared(port: int, flag: str) -> list[list[socket.socket]]:
         # SO_REUSEPORT would let us in beside another server of the same user, so whether the port is free must be
@@ -80,6 +95,14 @@ def _bind(config: ServerConfig, bind_group: Callable[[int, str], list[list[socke
     return [Sockets(**{name: group[number] for name, group in groups.items()}) for number in range(workers)]
 
 
+def _bound_again(listener: socket.socket) -> socket.socket:
+    again = socket.socket(listener.family, listener.type, listener.proto)
+    _prepare(again, share=True)
+    again.bind(listener.getsockname())
+    listener.close()
+    return again
+
+
 def _bind_port(host: str, port: int, flag: str, *, share: bool = False) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -92,11 +115,7 @@ def _bind_port(host: str, port: int, flag: str, *, share: bool = False) -> list[
         listener = socket.socket(family, kind, protocol)
         bound.append(listener)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if share:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _prepare(listener, share=share)
             # All addresses of a host get the same port, also where the first one chose it.
             listener.bind((address[0], port or port_of(bound), *address[2:]) if bound[1:] else address)
         except OSError as error:
@@ -104,6 +123,14 @@ def _bind_port(host: str, port: int, flag: str, *, share: bool = False) -> list[
                 each.close()
             raise unusable(host, port, flag, error) from error
     return bound
+
+
+def _prepare(listener: socket.socket, *, share: bool) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if listener.family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
 def unusable(host: str, port: int, flag: str, error: OSError) -> SetupError:

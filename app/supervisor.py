@@ -1,8 +1,8 @@
 """The parent of the workers: starts them, starts those that die again, replaces them one after another, stops them.
 
-It holds the listening sockets, so what the kernel has accepted for a worker that ends is served by the next one. A
-worker says `ready` over its channel when it serves, or why it does not, and stops when the channel ends: then the
-parent is gone.
+It holds the listening sockets, so what the kernel has accepted for the last worker is served by the next one; where
+others live, they get what a dead one would have got. A worker says `ready` over its channel when it serves, or why it
+does not, and stops when the channel ends: then the parent is gone.
 """
 
 import asyncio
@@ -202,6 +202,8 @@ class Supervisor:
             reason = await worker.wait()
             self._running.discard(worker)
             if not worker.is_told:
+                if any(other.worker in self._running and other.sockets.is_listening for other in self._slots):
+                    slot.sockets = slot.sockets.renewed()
                 await asyncio.sleep(self._pause_after_death(slot, worker, reason))
             async with slot.lock:
                 if slot.worker is worker:

@@ -42,6 +42,9 @@ async def work(order: WorkerOrder) -> None:
         await writer.drain()
         writer.close()
 
+    if held_back := os.environ.get("SUCCESSORS_WAIT_FOR"):
+        while order.node.endswith(".2") and not Path(held_back).exists():
+            await asyncio.sleep(0.01)
     server = await asyncio.start_server(answer, sock=listener)
     channel = socket.socket(fileno=order.channel)
     channel.setblocking(False)
