@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENOUGH_FDS: Final = 4096
 KERNEL: Final = (
     ("net/core/somaxconn", 4096, "new connections are refused when many come at once"),
+    ("net/ipv4/tcp_migrate_req", 1, "connections that wait for a worker that dies are reset"),
     ("net/ipv4/tcp_max_syn_backlog", 4096, "new connections are lost when many come at once"),
 )
 MIN_PORT_RANGE: Final = 20_000
