@@ -7,8 +7,17 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from domain.events import BroadcastSent, Event, FriendRequested, MessageEdited, MessageSent
-from domain.model import MessageState, Profile
+from domain.errors import UserNotFound
+from domain.events import (
+    BroadcastSent,
+    Event,
+    FriendRequested,
+    MessageEdited,
+    MessageSent,
+    PasswordChanged,
+    RefreshTokenReused,
+)
+from domain.model import DialectName, Login, MessageState, Profile
 from domain.notification_sending import arrived
 from domain.ports import Dispatch, Happened
 from domain.records import (
@@ -25,6 +34,7 @@ from domain.records import (
 )
 from storage.sql.notification_feed import MAX_EVENTS
 from tests.storage.world import Clock, Stores, World
+from tests.world import NOBODY
 
 TOLD = (PlannedDelivery(Channel.WEBSOCKET, DeliveryState.DELIVERED, 5),)
 ALICE = Profile(1, "alice", "Alice")
@@ -184,6 +194,24 @@ async def test_events_and_notices_with_those_whom_they_concern(process: World) -
     )
     assert list(recipients) == [two]
     assert happened.is_all
+
+
+async def test_what_endangers_an_account_is_kept_with_the_change(process: World) -> None:
+    one, two = await process.users(2)
+    for login_id, user_id in (("first", one), ("second", one), ("third", two)):
+        login = Login(
+            id=login_id, user_id=user_id, dialect=DialectName.IM, refresh_id="r", created_at_ms=1, expires_at_ms=9
+        )
+        await process.stores.logins.create(login)
+    await process.stores.logins.revoke(["third"], 5)
+    reused, changed = RefreshTokenReused(5), PasswordChanged(6)
+    everyone = ["first", "second", "third"]
+    await asyncio.gather(*(process.stores.logins.revoke(everyone, 5, reused) for _ in range(3)))
+    await process.stores.users.update(two, cause=changed, password_hash="new")
+    with pytest.raises(UserNotFound):
+        await process.stores.users.update(NOBODY, cause=changed, password_hash="new")
+    assert (await look(process)).events == [(reused, one), (changed, two)]
+    assert await process.stores.logins.alive(one) == []
 
 
 async def test_reading_the_conversation_reads_what_tells_of_it(process: World) -> None:
