@@ -14,7 +14,7 @@ from domain.errors import (
     UserNotFound,
     WrongPassword,
 )
-from domain.events import Event, LoginRevoked, ProfileChanged, UserDeactivated
+from domain.events import Event, LoginRevoked, PasswordChanged, ProfileChanged, RefreshTokenReused, UserDeactivated
 from domain.model import DialectName, Login, Profile, User
 from domain.passwords import NO_PASSWORD, Passwords, check_password
 from domain.ports import Audience, Bus, Clock, LoginStore, RateLimiter, UserStore
@@ -265,7 +265,8 @@ class Accounts:
         return self._tokens.sign("access", identity.claims)
 
     async def refresh(self, refresh_token: str) -> TokenPair:
-        """Rotates. A refresh token that was used before revokes its whole login (RFC 9700 section 4.14.2).
+        """Rotates. A refresh token that was used before revokes its whole login (RFC 9700 section 4.14.2), and its
+        user is notified.
 
         TokenExpired, TokenInvalid, AccountDisabled."""
         claims = self._tokens.verify(refresh_token, "refresh")
@@ -277,7 +278,7 @@ class Accounts:
         refresh_id = new_id()
         expires_at_ms = self._clock.now_ms() + self._tokens.limits.refresh_s * 1000
         if not await self._logins.rotate(login.id, claims.token_id, refresh_id, expires_at_ms):
-            await self._revoke(claims.user_id, [login.id])
+            await self._revoke(claims.user_id, [login.id], RefreshTokenReused(self._clock.now_ms()))
             raise TokenInvalid("this refresh token was used before; the login has been revoked")
         return self._pair(msgspec.structs.replace(login, refresh_id=refresh_id, expires_at_ms=expires_at_ms))
 
@@ -302,9 +303,9 @@ class Accounts:
         """Ends this login: its tokens at once, its sockets on every node."""
         await self._revoke(identity.profile.id, [identity.claims.login_id])
 
-    async def _revoke(self, user_id: int, login_ids: list[str]) -> None:
+    async def _revoke(self, user_id: int, login_ids: list[str], cause: Event | None = None) -> None:
         now_ms = self._clock.now_ms()
-        await self._logins.revoke(login_ids, now_ms)
+        await self._logins.revoke(login_ids, now_ms, cause)
         until_ms = now_ms + self._tokens.limits.longest_access_s * 1000
         for login_id in login_ids:
             self._bus.publish(LoginRevoked(user_id, login_id, until_ms), Audience((user_id,)))
@@ -323,9 +324,13 @@ class Accounts:
         await self.set_password(user_id, new, keep_login_id=identity.claims.login_id)
 
     async def set_password(self, user_id: int, password: str, keep_login_id: str | None = None) -> None:
-        """Sets the password and revokes the logins, but `keep_login_id`. InvalidValue, UserNotFound."""
+        """Sets the password, notifies its user, and revokes the logins but `keep_login_id`. InvalidValue,
+        UserNotFound."""
         password_hash = await self._passwords.hash(password)
-        await self._users.update(user_id, password_hash=password_hash, updated_at_ms=self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._users.update(
+            user_id, cause=PasswordChanged(now_ms), password_hash=password_hash, updated_at_ms=now_ms
+        )
         await self._revoke(user_id, [each for each in await self._logins.alive(user_id) if each != keep_login_id])
 
     async def get(self, user_id: int) -> User:

@@ -244,3 +244,16 @@ class LoginRevoked(Event, frozen=True, gc=False):
 
 class UserDeactivated(Event, frozen=True, gc=False):
     user_id: int
+
+
+class PasswordChanged(Event, frozen=True, gc=False):
+    """Not published: the user is notified of it."""
+
+    at_ms: int
+
+
+class RefreshTokenReused(Event, frozen=True, gc=False):
+    """A refresh token came twice, so somebody else may have it: its login was revoked. Not published: the user is
+    notified of it."""
+
+    at_ms: int

@@ -1,5 +1,5 @@
 """What happens that users should be notified of: messages while they are away, friend requests, broadcasts, and what
-happens to them in groups."""
+happens to them in groups and to their accounts."""
 
 import uuid
 from collections.abc import Collection, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from domain.events import BroadcastSent, Event, FriendRequested, GroupNoted
+from domain.events import BroadcastSent, Event, FriendRequested, GroupNoted, PasswordChanged, RefreshTokenReused
 from domain.notification_sending import MAX_TITLE_CHARS, arrived, is_told
 from domain.ports import (
     Audience,
@@ -197,7 +197,17 @@ def _of_event(event: Event, user_ids: Sequence[int]) -> _Wanted | None:
             return _Wanted(kind=kind, title="好友申请", content=text, user_ids=user_ids)
         case BroadcastSent():
             return msgspec.structs.replace(_of_broadcast(event), user_ids=user_ids)
+        case PasswordChanged():
+            return _of_account("密码已修改", "您的密码已被修改。如非本人操作，请联系管理员", user_ids)
+        case RefreshTokenReused():
+            text = "您的一个登录凭证被重复使用，该登录已被注销。如非本人操作，请修改密码"
+            return _of_account("登录异常", text, user_ids)
     return None
+
+
+def _of_account(title: str, content: str, user_ids: Sequence[int]) -> _Wanted:
+    kind = NotificationKind.SYSTEM
+    return _Wanted(kind=kind, title=title, content=content, priority=Priority.HIGH, user_ids=user_ids)
 
 
 def _of_broadcast(event: BroadcastSent) -> _Wanted:

@@ -70,7 +70,8 @@ def quiet_until_ms(preferences: NotificationPreferences, time_zone: str, at_ms: 
     if not is_quiet:
         return at_ms
     day = local.date() if shown < end else local.date() + timedelta(days=1)
-    return max(at_ms, _ms(datetime.combine(day, end, local.tzinfo)))
+    # In an hour that comes twice, the end that belongs to the one of the two that it is now.
+    return max(at_ms, _ms(datetime.combine(day, end.replace(fold=local.fold), local.tzinfo)))
 
 
 def email_due_ms(frequency: EmailFrequency, time_zone: str, at_ms: int) -> int:

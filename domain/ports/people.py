@@ -99,8 +99,9 @@ class UserStore(Protocol):
         """Active users whose user name or nickname contains the keyword, literally and without case; by id."""
         ...
 
-    async def update(self, user_id: int, **fields: Any) -> User:
-        """UserNotFound, EmailTaken, PhoneTaken. `password_hash` may be among the fields."""
+    async def update(self, user_id: int, *, cause: Event | None = None, **fields: Any) -> User:
+        """UserNotFound, EmailTaken, PhoneTaken. `password_hash` may be among the fields. Of `cause` the user is
+        notified: it is kept in the same transaction."""
         ...
 
     async def administrators(self) -> list[User]: ...
@@ -122,7 +123,10 @@ class LoginStore(Protocol):
         atomic, so of two concurrent rotations one fails."""
         ...
 
-    async def revoke(self, login_ids: Collection[str], now_ms: int) -> None: ...
+    async def revoke(self, login_ids: Collection[str], now_ms: int, cause: Event | None = None) -> None:
+        """Of `cause` the users of those that were not revoked before are notified: it is kept in the same
+        transaction."""
+        ...
 
     async def alive(self, user_id: int) -> list[str]:
         """Logins of the user that are not revoked."""

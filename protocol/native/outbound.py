@@ -258,7 +258,8 @@ _TABLE: Final[dict[type[Event | Reply], Callable[[Any], ServerPacket]]] = {
         it.broadcast_id, it.title, it.content, it.priority, it.at_ms
     ),
 }
-"""LoginRevoked and UserDeactivated are not here: to a client they are the end of its connection."""
+"""LoginRevoked and UserDeactivated are not here: to a client they are the end of its connection. Nor are those
+that come as notifications."""
 
 
 def to_packet(item: Event | Reply) -> ServerPacket | None:

@@ -33,6 +33,12 @@ async def keep(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> N
         await connection.execute(insert(changes), rows)
 
 
+async def keep_cause(connection: AsyncConnection, user_id: int, event: Event) -> None:
+    """Of an event that no client resumes with: the user is to be notified of it."""
+    values = {"user_id": user_id, "event": _encoder.encode(event).decode()}
+    await connection.execute(insert(notification_causes), [values])
+
+
 def change_rows(
     event: Event, conversation_id: int | None, at_ms: int, only_for: int | None = None
 ) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from typing import Final
 
 from sqlalchemy import bindparam, insert, select, update
 
+from domain.events import Event
 from domain.model import Login
-from storage.sql import rows
+from storage.sql import changes, rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query
 from storage.sql.tables import logins
@@ -52,14 +53,16 @@ class SqlLoginStore:
             )
             return result.rowcount == 1
 
-    async def revoke(self, login_ids: Collection[str], now_ms: int) -> None:
-        if login_ids:
-            async with self._database.writing() as connection:
-                await connection.execute(
-                    update(logins)
-                    .where(logins.c.id.in_(list(login_ids)), logins.c.revoked_at_ms.is_(None))
-                    .values(revoked_at_ms=now_ms)
-                )
+    async def revoke(self, login_ids: Collection[str], now_ms: int, cause: Event | None = None) -> None:
+        if not login_ids:
+            return
+        wanted = logins.c.id.in_(list(login_ids)), logins.c.revoked_at_ms.is_(None)
+        async with self._database.writing() as connection:
+            if cause is not None:
+                found = await connection.scalars(select(logins.c.user_id).where(*wanted).with_for_update())
+                for user_id in sorted(set(found)):
+                    await changes.keep_cause(connection, user_id, cause)
+            await connection.execute(update(logins).where(*wanted).values(revoked_at_ms=now_ms))
 
     async def alive(self, user_id: int) -> list[str]:
         return [row[0] for row in await self._database.query(_ALIVE, user_id=user_id)]

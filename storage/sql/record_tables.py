@@ -175,9 +175,11 @@ notification_causes = table(
     Column("event", LongText, nullable=False),
     flag("is_told"),
     Index(None, "is_told"),
+    sqlite_autoincrement=True,
 )
 """Recorded events that are still to become notifications, of a user or (without) of everybody; added with them, removed
-after that is done. In the resume log they would have to be looked for among everything else."""
+after that is done. In the resume log they would have to be looked for among everything else. An id is never used again:
+another process may still hold what it read under it."""
 
 notification_templates = table(
     "notification_templates",

@@ -7,8 +7,9 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from domain.errors import Conflict, EmailTaken, PhoneTaken, UsernameTaken, UserNotFound
+from domain.events import Event
 from domain.model import Profile, User
-from storage.sql import rows
+from storage.sql import changes, rows
 from storage.sql.database import Database
 from storage.sql.dialects import Query, one_of
 from storage.sql.errors import UniqueViolation
@@ -122,12 +123,14 @@ class SqlUserStore:
         found = await self._database.query(_SEARCH, keyword=rows.search_key(keyword), limit=limit)
         return [rows.user(row) for row in found]
 
-    async def update(self, user_id: int, **fields: Any) -> User:
+    async def update(self, user_id: int, *, cause: Event | None = None, **fields: Any) -> User:
         try:
             async with self._database.writing() as connection:
                 if fields:
                     await connection.execute(update(users).where(users.c.id == user_id).values(**_with_keys(fields)))
                 row = (await connection.execute(_users.where(users.c.id == user_id))).one_or_none()
+                if row is not None and cause is not None:
+                    await changes.keep_cause(connection, user_id, cause)
         except UniqueViolation as violation:
             raise _taken(violation) from None
         if row is None:

@@ -1,5 +1,6 @@
 """Push over a signed webhook."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
@@ -21,10 +22,13 @@ class Provider:
 
     def __init__(self) -> None:
         self.status = 200
+        self.is_free = asyncio.Event()
+        self.is_free.set()
         self.asked: list[tuple[str, dict[str, str], bytes]] = []
 
     async def serve(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.headers), await request.read()))
+        await self.is_free.wait()
         return web.Response(status=self.status, headers={"Location": "/private"})
 
 
@@ -70,6 +74,14 @@ async def test_refusals_and_redirects(provider: Provider, url: str, status: int)
     assert [path for path, _, _ in provider.asked] == ["/push"]
     provider.status = 204
     await WebhookPush(url, SECRET).send(TO, [item()])
+
+
+async def test_a_provider_that_hangs_and_comes_back(provider: Provider, url: str) -> None:
+    provider.is_free.clear()
+    with pytest.raises(Unavailable, match="in time"):
+        await WebhookPush(url, SECRET, timeout_s=0.2).send(TO, [item()])
+    provider.is_free.set()
+    await WebhookPush(url, SECRET, timeout_s=5).send(TO, [item()])
 
 
 async def test_a_provider_that_is_away() -> None:

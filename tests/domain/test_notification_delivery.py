@@ -134,6 +134,21 @@ async def test_a_digest_goes_out_at_the_full_hour(rules: Rules, alice: User) -> 
     assert sent(rules, Channel.EMAIL) == [["now"], ["one", "two"]]
 
 
+async def test_a_daily_digest_goes_out_in_the_morning_of_its_reader(rules: Rules, alice: User) -> None:
+    await rules.accounts.update_profile(alice.id, time_zone="Asia/Shanghai")
+    await rules.notifications.set_preferences(alice.id, email_frequency=EmailFrequency.DAILY)
+    for title in ("one", "two"):
+        await make(rules, alice, title, channels=(Channel.EMAIL,))
+    # It is 20:00 there.
+    rules.clock.at_ms += 12 * HOUR_MS - 1
+    await work(rules)
+    assert sent(rules, Channel.EMAIL) == []
+    rules.clock.at_ms += 1
+    await work(rules)
+    await work(rules)
+    assert sent(rules, Channel.EMAIL) == [["one", "two"]]
+
+
 async def test_failures_are_tried_again_ever_later_and_then_given_up(rules: Rules, alice: User) -> None:
     push = rules.senders[Channel.PUSH]
     push.refusal = Unavailable("the webhook answered 500")

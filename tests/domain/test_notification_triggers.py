@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.model import Draft, Role, User
+from domain.errors import TokenInvalid
+from domain.model import DialectName, Draft, Role, User
 from domain.records import NotificationKind, RecordFilter, RecordView
 from tests.domain.test_notification_delivery import work
 from tests.world import PASSWORD, Rules
@@ -175,3 +176,19 @@ async def test_broadcasts_reach_those_who_want_to_know_and_were_there(rules: Rul
     assert await found(rules, bob) == await found(rules, late) == []
     assert sorted(view.notification.title for view in await found(rules, carol)) == ["only", "维护 今晚"]
     assert await kinds(rules, alice) == [NotificationKind.ANNOUNCEMENT]
+
+
+async def test_what_endangers_an_account_is_told_once(rules: Rules, people: list[User]) -> None:
+    alice, bob, _ = people
+    _, pair = await rules.accounts.login(DialectName.IM, PASSWORD, username="bob")
+    await rules.accounts.refresh(pair.refresh_token)
+    for _ in range(2):
+        with pytest.raises(TokenInvalid):
+            await rules.accounts.refresh(pair.refresh_token)
+    assert [view.notification.title for view in await found(rules, bob)] == ["登录异常"]
+    await rules.accounts.set_password(bob.id, "a new password")
+    newest, _ = await found(rules, bob)
+    assert (newest.notification.title, newest.notification.kind) == ("密码已修改", NotificationKind.SYSTEM)
+    await rules.notifications.set_preferences(alice.id, system_enabled=False)
+    await rules.accounts.set_password(alice.id, "a new password")
+    assert await found(rules, alice) == []

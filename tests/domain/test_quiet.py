@@ -24,6 +24,23 @@ MINUTES = st.integers(0, 365 * 24 * 60).map(
     lambda minutes: int((START + timedelta(minutes=minutes)).timestamp()) * 1000
 )
 TIMES = st.tuples(st.integers(0, 23), st.sampled_from([0, 1, 29, 30, 59])).map(lambda it: f"{it[0]:02}:{it[1]:02}")
+CHANGING_ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago"])
+# In 2025, UTC.
+CHANGES = (
+    datetime(2025, 3, 30, 1, tzinfo=UTC),
+    datetime(2025, 10, 26, 1, tzinfo=UTC),
+    datetime(2025, 3, 9, 7, tzinfo=UTC),
+    datetime(2025, 11, 2, 6, tzinfo=UTC),
+    datetime(2025, 4, 5, 15, tzinfo=UTC),
+    datetime(2025, 10, 4, 15, 30, tzinfo=UTC),
+    datetime(2025, 4, 6, 3, tzinfo=UTC),
+    datetime(2025, 9, 7, 4, tzinfo=UTC),
+)
+AROUND_CHANGES = st.tuples(st.sampled_from(CHANGES), st.integers(-1500, 1500)).map(
+    lambda it: int((it[0] + timedelta(minutes=it[1])).timestamp()) * 1000
+)
+# Shown once on every day in these zones.
+DAYTIMES = TIMES.filter(lambda shown: "04" <= shown < "23")
 FIXED_ZONES = st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kathmandu", "Pacific/Honolulu"])
 
 
@@ -42,6 +59,29 @@ def test_quiet_ends_when_the_wall_clock_says_so(start: str, end: str, time_zone:
     while is_quiet(start, end, wall(time_zone, expected)):
         expected += MINUTE_MS
     assert quiet_until_ms(preferences, time_zone, at_ms) == expected
+
+
+@given(start=DAYTIMES, end=DAYTIMES, time_zone=CHANGING_ZONES, at_ms=AROUND_CHANGES)
+def test_quiet_ends_when_the_wall_clock_says_so_whenever_it_is_changed(
+    start: str, end: str, time_zone: str, at_ms: int
+) -> None:
+    preferences = NotificationPreferences(user_id=1, quiet_hours_start=start, quiet_hours_end=end)
+    expected = at_ms
+    while is_quiet(start, end, wall(time_zone, expected)):
+        expected += MINUTE_MS
+    assert quiet_until_ms(preferences, time_zone, at_ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "end"), [("00:10", "00:30"), ("00:40", "00:40"), ("01:10", "01:30"), ("01:40", "01:40")]
+)
+def test_quiet_that_ends_in_an_hour_that_comes_twice(now: str, end: str) -> None:
+    """From 00:00 to 02:00 UTC, clocks in Berlin showed 02:00 to 03:00 twice."""
+    preferences = NotificationPreferences(user_id=1, quiet_hours_start="22:00", quiet_hours_end="02:30")
+    now_ms, end_ms = (
+        int(datetime.fromisoformat(f"2025-10-26T{time}:00+00:00").timestamp()) * 1000 for time in (now, end)
+    )
+    assert quiet_until_ms(preferences, "Europe/Berlin", now_ms) == end_ms
 
 
 @given(start=TIMES, end=TIMES, at_ms=MINUTES)

@@ -87,6 +87,7 @@ REFUSED: Final[list[tuple[dict[str, Any], int]]] = [
     ({"title": ""}, 422),
     ({"title": " "}, 422),
     ({"title": "x" * 201}, 422),
+    ({"title": "a\r\nBcc: b"}, 400),
     ({"content": None}, 422),
     ({"content": ""}, 422),
     ({"content": "x" * 10_001}, 422),
@@ -466,7 +467,13 @@ async def test_notifications_from_templates(world: World) -> None:
     )
     sent = await root.ask("POST", f"{BASE}/send", body | {"user_ids": [root.id]})
     assert sent["successful"] == 1
-    for variables in ({"name": "x"}, {"name": "x", "count": 1, "other": 2}, {}, {"name": "x" * 300, "count": 1}):
+    for variables in (
+        {"name": "x"},
+        {"name": "x", "count": 1, "other": 2},
+        {},
+        {"name": "x" * 300, "count": 1},
+        {"name": "a\r\nBcc: b", "count": 1},
+    ):
         await root.ask("POST", f"{BASE}/", body | {"variables": variables}, expect=400)
     await root.ask("PATCH", f"{BASE}/templates/{made['id']}", {"is_active": False})
     await root.ask("POST", f"{BASE}/", body, expect=400)

@@ -24,6 +24,7 @@ from domain.ports import (
     MessageLog,
     MessageStore,
     NotificationContents,
+    NotificationFeed,
     NotificationStore,
     NotificationTemplateStore,
     SearchStore,
@@ -78,6 +79,9 @@ class Stores(Protocol):
 
     @property
     def notification_contents(self) -> NotificationContents: ...
+
+    @property
+    def notification_feed(self) -> NotificationFeed: ...
 
     @property
     def notification_templates(self) -> NotificationTemplateStore: ...

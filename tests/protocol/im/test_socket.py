@@ -335,6 +335,8 @@ def test_several_changed_fields_are_named() -> None:
         events.LoginRevoked(1, "login", AT_MS),
         events.UserDeactivated(1),
         events.ContactChanged(1, 2, "friend", AT_MS),
+        events.PasswordChanged(AT_MS),
+        events.RefreshTokenReused(AT_MS),
     ],
 )
 def test_items_without_a_frame(item: Event | Reply) -> None:

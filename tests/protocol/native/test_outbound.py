@@ -90,6 +90,8 @@ EVENTS: list[tuple[Event, type[packets.ServerPacket] | None]] = [
     (events.BroadcastSent(3, "t", "c", "high", AT_MS), packets.BroadcastPacket),
     (events.LoginRevoked(7, "login", AT_MS), None),
     (events.UserDeactivated(7), None),
+    (events.PasswordChanged(AT_MS), None),
+    (events.RefreshTokenReused(AT_MS), None),
 ]
 REPLIES: list[tuple[Reply, type[packets.ServerPacket]]] = [
     (replies.Welcome(1, "s", 7, "e", "p", AT_MS, 30, 65536, 5000, "1"), packets.WelcomePacket),

@@ -356,6 +356,7 @@ def upgrade() -> None:
         sa.Column("is_told", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_causes")),
         **ON_MYSQL,
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_notification_causes_is_told"), "notification_causes", ["is_told"], unique=False)
     op.create_table(
