@@ -51,7 +51,7 @@ class Sender:
                     self.acked[packet["client_msg_id"]] = packet["seq"]
                     open_ids.discard(packet["client_msg_id"])
                 else:
-                    assert packet["type"] in ("message", "presence", "receipt"), packet
+                    assert packet["type"] in ("message", "presence", "receipt", "notification"), packet
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:
