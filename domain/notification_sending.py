@@ -31,7 +31,7 @@ from domain.records import (
 MAX_TITLE_CHARS: Final = 200
 MAX_CONTENT_CHARS: Final = 10_000
 MAX_ACTION_URL_CHARS: Final = 500
-MIN_BATCH: Final = 100
+MIN_BATCH: Final = 150
 MAX_BATCH: Final = 400
 """Users of one transaction of sending to everybody."""
 STEP_S: Final = 0.02
