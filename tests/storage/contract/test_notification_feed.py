@@ -44,7 +44,11 @@ Made = list[tuple[Notification, NotificationRecord]]
 
 @pytest.fixture
 async def process(world: World) -> World:
-    """One that has begun to look."""
+    """One that has begun to look, after something was said and read."""
+    one, two = await world.user("early one"), await world.user("early two")
+    single = await world.single(one.id, two.id)
+    await world.send(single.id, one.id)
+    await world.mark(single.id, two.id, (1, 1))
     assert await world.stores.notification_feed.next(world.clock.time_ms) is None
     return world
 
@@ -340,10 +344,10 @@ async def test_nothing_is_lost_or_told_twice_while_several_write_and_look(proces
         assert await titles(process, user_id) == ["event", "spoken"]
 
 
-async def test_the_last_user_at_a_time(process: World) -> None:
-    feed, at_ms = process.stores.notification_feed, process.clock.time_ms
+async def test_the_last_user_at_a_time(world: World) -> None:
+    feed, at_ms = world.stores.notification_feed, world.clock.time_ms
     assert await feed.newest_user_id(at_ms) == 0
-    [one] = await process.users(1)
-    process.clock.time_ms += 1
-    late = await process.user("late")
+    [one] = await world.users(1)
+    world.clock.time_ms += 1
+    late = await world.user("late")
     assert (await feed.newest_user_id(at_ms), await feed.newest_user_id(at_ms + 1)) == (one, late.id)
